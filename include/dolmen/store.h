@@ -1,0 +1,245 @@
+/*
+ * The store: what the rest of the program calls. Buckets, objects, lists, status; no HTTP, XML or tape.
+ *
+ * All calls are [await] unless said otherwise, may come from fibers of any loop, and are linearizable per (bucket,
+ * key). A call that changes something returns OK only when the change is durable (on all members of its row) and
+ * visible to every loop.
+ *
+ * Common errors: ENOBUCKET, ENOTFOUND, EREADONLY, EFULL, EBUSY (a bounded resource is exhausted), ECORRUPT and
+ * EINCOMPLETE (stored bytes could not be verified or rebuilt), ESTOPPED. Strings are bytes, borrowed for the call
+ * unless said otherwise.
+ */
+#ifndef DOLMEN_STORE_H
+#define DOLMEN_STORE_H
+
+#include <dolmen/err.h>
+#include <dolmen/object.h>
+#include <dolmen/runtime.h>
+#include <dolmen/types.h>
+
+struct store;
+struct drive;
+
+/* ---- pools ---- */
+
+struct pool_create_config {
+    struct drive **drives; /* opened read-write, borrowed */
+    unsigned drive_count;
+    unsigned k, m;         /* k + m <= drive_count */
+    uint64_t extent_bytes; /* 0: chosen by drive size */
+    const char *key_file;  /* created, must not exist; NULL: records are not encrypted */
+    const char *label;     /* NULL: "dolmen" */
+    bool force;            /* overwrite drives that carry a pool */
+};
+
+/* Formats drives as a new pool. EEXIST: a drive carries a superblock (or the key file exists) and force is not set.
+ * EINVAL: geometry or sizes impossible. */
+DOL_MUST_CHECK enum dol_err pool_create(const struct pool_create_config *config);
+
+enum store_access { STORE_READ_WRITE, STORE_READ_ONLY };
+
+struct store_config {
+    struct drive **drives; /* any order; foreign ones are refused; taken: store_close() closes them */
+    unsigned drive_count;
+    const char *index_dir; /* created when missing; may be lost at any time */
+    const char *key_file;  /* NULL for pools without encryption */
+    enum store_access access;
+    uint64_t index_map_bytes; /* initial LMDB map; grows; 0: default */
+    unsigned index_no_sync;   /* 1 only in the simulator, where the index's loss is injected as an event */
+    unsigned puts_max;        /* PUTs in progress, all loops; 0: default; beyond it store_put_begin() gives EBUSY */
+};
+
+/*
+ * Opens a pool: superblocks, a new run, recovery, index catch-up or rebuild. What is missing decides the access: with a
+ * drive missing or not writable the store is read-only (store_status tells why). EKEY, ENOTPOOL, EINCOMPLETE (more than
+ * m members missing for some slab), EFORMAT. On error nothing is taken.
+ */
+DOL_MUST_CHECK enum dol_err store_open(const struct store_config *config, struct store **out);
+
+/* Waits for appends in flight, proves the last rows, commits the index, closes the drives, frees. The caller has ended
+ * its requests. */
+void store_close(struct store *store);
+
+/* ---- buckets ---- */
+
+struct bucket_info {
+    uint64_t id;
+    char name[64];
+    char owner[65];
+    char region[64];
+    int64_t created_ns;
+    uint8_t versioning; /* enum bucket_versioning */
+};
+
+struct bucket_create {
+    struct bytes name; /* valid by S3's rules: the caller checked */
+    struct bytes owner;
+    struct bytes region;
+};
+/* EEXIST: the name is taken; *out then describes the bucket that has it. */
+DOL_MUST_CHECK enum dol_err store_bucket_create(struct store *s, const struct bucket_create *req,
+                                                struct bucket_info *out);
+DOL_MUST_CHECK enum dol_err store_bucket_get(struct store *s, struct bytes name, struct bucket_info *out);
+/* ENOTEMPTY while it holds any version of any object, or an upload. */
+DOL_MUST_CHECK enum dol_err store_bucket_delete(struct store *s, struct bytes name);
+/* Calls fn for each bucket in name order; fn must not await. Returns when fn returns false or all were seen. */
+typedef bool bucket_list_fn(void *arg, const struct bucket_info *bucket);
+DOL_MUST_CHECK enum dol_err store_bucket_list(struct store *s, bucket_list_fn *fn, void *arg);
+
+/* ---- putting ---- */
+
+struct metadata_pair {
+    struct bytes name; /* lower-case, without "x-amz-meta-" */
+    struct bytes value;
+};
+
+struct put_request {
+    struct bytes bucket;
+    struct bytes key;
+    struct bytes owner;
+    struct bytes headers[HEADER_COUNT]; /* data NULL: absent */
+    const struct metadata_pair *metadata;
+    unsigned metadata_count;
+    uint64_t size_hint; /* expected size; UINT64_MAX: unknown */
+};
+
+struct put_finish {
+    const uint8_t *md5;              /* Content-MD5 to match, 16 bytes; NULL: none. Mismatch: EDIGEST, nothing stored */
+    uint64_t expected_size;          /* UINT64_MAX: any; else ELENGTH on mismatch */
+    struct object_checksum checksum; /* verified by the caller, kept with the object */
+};
+
+struct put_result {
+    struct etag etag;
+    struct version_id version; /* zero in buckets without versioning */
+    uint64_t size;
+    int64_t mtime_ns;
+};
+
+/* One object on its way in, on one fiber. Bytes are hashed, deduplicated, coded and appended as they come: memory is
+ * bounded whatever the size. */
+struct put;
+DOL_MUST_CHECK enum dol_err store_put_begin(struct store *s, const struct put_request *req, struct put **out);
+/* Bytes in order; copied as needed. After an error only abort is allowed. */
+DOL_MUST_CHECK enum dol_err store_put_write(struct put *put, const void *data, size_t len);
+/* Makes the object durable and visible, frees put whatever the outcome. */
+DOL_MUST_CHECK enum dol_err store_put_finish(struct put *put, const struct put_finish *fin, struct put_result *out);
+/* Forgets it; frees put. */
+void store_put_abort(struct put *put);
+
+/* ---- getting ---- */
+
+struct object_info {
+    struct bytes key;
+    uint64_t size;
+    int64_t mtime_ns;
+    struct etag etag;
+    struct version_id version;
+    bool null_version;
+    bool delete_marker;
+    struct bytes owner;
+    struct bytes headers[HEADER_COUNT];
+    struct object_checksum checksum;
+    struct retention retention;
+    uint8_t storage_class;
+};
+
+/* One version of an object, held open: its metadata stays valid until store_object_close(). */
+struct object;
+/* version NULL: the current one. A delete marker as current: ENOTFOUND. A delete marker named by version: OK,
+ * info.delete_marker. */
+DOL_MUST_CHECK enum dol_err store_object_open(struct store *s, struct bytes bucket, struct bytes key,
+                                              const struct version_id *version, struct object **out);
+/* Not [await]. */
+const struct object_info *store_object_info(const struct object *o);
+/* Not [await]. i-th user metadata pair; false past the last. */
+bool store_object_metadata(const struct object *o, unsigned i, struct metadata_pair *out);
+/* Begins reading [offset, offset + len); the range lies within the object. */
+DOL_MUST_CHECK enum dol_err store_object_seek(struct object *o, uint64_t offset, uint64_t len);
+/* The next verified bytes of the range, valid until the next call; len 0 at its end. Never a wrong byte: an error
+ * instead. */
+DOL_MUST_CHECK enum dol_err store_object_read(struct object *o, struct bytes *out);
+void store_object_close(struct object *o);
+
+/* ---- deleting ---- */
+
+struct delete_result {
+    bool existed;
+    bool delete_marker; /* one was made or removed (versioned buckets) */
+    struct version_id version;
+};
+/* version NULL: as S3 without versionId. Deleting what isn't there is OK with existed = false. ERETAINED by
+ * retention_allows(). */
+DOL_MUST_CHECK enum dol_err store_object_delete(struct store *s, struct bytes bucket, struct bytes key,
+                                                const struct version_id *version, struct delete_result *out);
+
+/* ---- listing ---- */
+
+struct list_request {
+    struct bytes bucket;
+    struct bytes prefix;
+    struct bytes delimiter; /* len 0: none */
+    struct bytes after;     /* strictly after this key; len 0: from the start. A common prefix here skips all of it */
+    unsigned max_entries;   /* 1 .. 1000; keys and common prefixes together */
+};
+/*
+ * One entry, in order: a current object (info set; delete markers are left out) or a common prefix (info NULL).
+ * Borrowed for the call. Must not await. Returning false ends the listing as if max_entries were reached (this entry is
+ * not counted).
+ */
+typedef bool object_list_fn(void *arg, struct bytes key_or_prefix, const struct object_info *info);
+/* *truncated: more entries follow; then `last` (capacity OBJECT_KEY_BYTES_MAX) holds the last key or prefix given, to
+ * go on after. */
+DOL_MUST_CHECK enum dol_err store_object_list(struct store *s, const struct list_request *req, object_list_fn *fn,
+                                              void *arg, bool *truncated, uint8_t *last, size_t *last_len);
+
+/* ---- status ---- */
+
+struct store_drive_status {
+    char path[256];
+    char uuid[33];
+    char state[16]; /* "online", "missing", "faulted" */
+    uint64_t size_bytes;
+    uint64_t used_bytes; /* extents in use */
+    uint64_t read_errors, write_errors;
+};
+
+struct store_counters {
+    uint64_t rows; /* rows made durable, empty ones not counted */
+    uint64_t rows_empty;
+    uint64_t records;
+    uint64_t puts, gets, deletes; /* completed */
+    uint64_t bytes_in;            /* plain bytes put */
+    uint64_t bytes_out;           /* plain bytes read */
+    uint64_t chunks_written, chunks_deduplicated;
+    uint64_t bytes_deduplicated;
+    uint64_t bytes_compressed_in, bytes_compressed_out; /* chunks stored compressed: plain and stored bytes */
+    uint64_t drive_bytes_written;                       /* units with parity, without preparation */
+    uint64_t drive_bytes_prepared;
+    uint64_t reads_reconstructed; /* records rebuilt from parity */
+    uint64_t index_commits;
+};
+
+struct store_status {
+    char pool_uuid[33];
+    char label[64];
+    unsigned k, m;
+    bool read_only;
+    char reason[160]; /* why it is read-only or degraded; empty when healthy */
+    bool encrypted;
+    uint64_t run;
+    uint64_t epoch;
+    uint64_t extent_bytes;
+    uint64_t raw_bytes;    /* of all drives */
+    uint64_t usable_bytes; /* data bytes at this geometry */
+    uint64_t used_bytes;   /* data bytes in slabs in use */
+    uint64_t slabs_open, slabs_sealed, slabs_ended;
+    uint64_t objects, buckets; /* as the index counts them */
+    struct store_counters counters;
+    unsigned drive_count;
+    struct store_drive_status drives[64];
+};
+/* Not [await]; any thread. */
+void store_status_get(struct store *s, struct store_status *out);
+
+#endif
