@@ -1,0 +1,31 @@
+/* Drives that are block devices: their size, their block size, and nothing to prepare, for every write there is an
+ * overwrite. */
+#include "drive_fd.h"
+
+#include "log.h"
+
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+
+enum dol_err drive_block_size(int fd, const char *path, uint64_t *size_bytes)
+{
+    int logical_bytes = 0;
+    uint64_t bytes = 0;
+    if (ioctl(fd, BLKSSZGET, &logical_bytes) != 0 || ioctl(fd, BLKGETSIZE64, &bytes) != 0)
+        return DOL_EIO;
+    if (logical_bytes <= 0 || DRIVE_BLOCK_BYTES % (unsigned)logical_bytes != 0) {
+        log_error("drive", "logical blocks of %d bytes are not supported, format the device to 4096 or 512 path=%s",
+                  logical_bytes, path);
+        return DOL_EUNSUPPORTED;
+    }
+    *size_bytes = bytes / DRIVE_BLOCK_BYTES * DRIVE_BLOCK_BYTES;
+    return DOL_OK;
+}
+
+enum dol_err drive_block_prepare(struct drive *d, uint64_t offset, uint64_t len)
+{
+    (void)d;
+    (void)offset;
+    (void)len;
+    return DOL_OK;
+}
