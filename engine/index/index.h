@@ -1,0 +1,160 @@
+/*
+ * The index: where records are and what the current state of every name is, derived from the log and rebuilt from it at
+ * any time.
+ *
+ * LMDB (only here) holds what was applied; the overlay, sorted in memory, holds what is published and not yet applied.
+ * Readers see both through a view. Commits are synchronous, in sorted batches, off the acknowledge path, by one writer.
+ *
+ *   published: an acknowledged row's records were handed to index_publish(): visible to every view begun later.
+ *   applied:   they are in LMDB, with the LSN bound L and every slab's position in the same transaction.
+ *
+ * Applying a record twice is harmless; the highest LSN wins. Values carry a CRC-32C over key and value; a bad one
+ * retires the index (ECORRUPT). All functions are thread-safe; none awaits. index_commit() blocks and is called through
+ * offload_run() by one fiber at a time. Names in the index lie in the clear: they are as protected as the file system
+ * it lies on.
+ */
+#ifndef DOL_INDEX_H
+#define DOL_INDEX_H
+
+#include "body.h"
+
+struct index;
+
+struct index_config {
+    const char *dir;    /* created when missing, mode 0700 */
+    uint64_t map_bytes; /* initial map size; grows by doubling before it is full */
+    unsigned no_sync;   /* simulator only */
+    struct uuid pool;
+};
+
+/*
+ * Opens or creates. An index of another pool, schema version, or with a bad state record is discarded and begun anew:
+ * then *fresh is set and nothing is applied. EIO, ENOMEM, EINUSE, EFULL.
+ */
+DOL_MUST_CHECK enum dol_err index_open(const struct index_config *config, struct index **out, bool *fresh);
+void index_close(struct index *ix);
+/* Discards everything and begins anew, in place. Only without views and writers. */
+DOL_MUST_CHECK enum dol_err index_reset(struct index *ix);
+
+/* ---- state ---- */
+
+enum slab_state { SLAB_STATE_OPEN = 1, SLAB_STATE_ENDED = 2, SLAB_STATE_SEALED = 3 };
+
+/* What the index knows of a slab: how far its rows are applied. */
+struct index_slab {
+    uint64_t slab;
+    struct uuid life;
+    uint8_t state;            /* enum slab_state */
+    uint64_t rows;            /* rows applied; when ended or sealed and complete: all there are */
+    uint64_t end_block;       /* where the next row to apply begins */
+    struct sha256 last_table; /* table hash of the last applied row */
+    bool complete;            /* ended or sealed, and every row is applied */
+};
+
+struct lsn index_applied(const struct index *ix); /* L */
+uint64_t index_generation(const struct index *ix);
+/* Applied state (not the overlay). ENOTFOUND. */
+DOL_MUST_CHECK enum dol_err index_slab_get(struct index *ix, uint64_t slab, struct index_slab *out);
+typedef bool index_slab_fn(void *arg, const struct index_slab *slab);
+DOL_MUST_CHECK enum dol_err index_slab_each(struct index *ix, index_slab_fn *fn, void *arg);
+
+/* ---- publishing and applying ---- */
+
+/* One acknowledged record: header facts, place, and plain body (chunks: only the hash). */
+struct index_record {
+    uint8_t kind;
+    uint8_t codec;
+    struct lsn lsn;
+    struct place place;
+    uint32_t plain_bytes; /* chunks */
+    struct bytes payload; /* chunk: its 32-byte hash; other kinds: the plain TLV body. Copied. */
+};
+
+/* A row becoming visible: its records, and the slab's position after it. */
+struct index_row {
+    struct index_slab after; /* rows, end_block, last_table count this row; slab 0: no position moves (recovery
+                                publishes parts of rows) */
+    const struct index_record *records;
+    unsigned record_count;
+};
+
+/*
+ * Publishes one acknowledged row. Rows of one slab come in order. Records at or below index_applied() are skipped: they
+ * are applied already. Records of kinds the index doesn't keep (directory, audit ...) only move the position. ECORRUPT
+ * when a body does not decode; ENOMEM. Nothing of a failed row is visible.
+ */
+DOL_MUST_CHECK enum dol_err index_publish(struct index *ix, const struct index_row *row);
+
+/* Bytes and records waiting to be applied; the caller commits when either is large or old. */
+void index_pending(const struct index *ix, size_t *bytes, size_t *records);
+
+/*
+ * Applies, in one transaction, all published rows whose records are <= upto (rows without records whose slab has
+ * nothing older waiting go along), then trims the overlay as views allow. *applied_records counts. Blocks on the disk.
+ * EFULL, EIO: the index is unusable for applying but goes on reading; the caller retires it (reset + rebuild at next
+ * open).
+ */
+DOL_MUST_CHECK enum dol_err index_commit(struct index *ix, struct lsn upto, size_t *applied_records);
+
+/* ---- reading ---- */
+
+/*
+ * A consistent-enough view: pins the overlay, then opens an LMDB read transaction. Short-lived; no await between begin
+ * and end. Bytes returned by getters are valid until index_view_end() (the view's own memory or LMDB's map).
+ */
+struct index_view;
+DOL_MUST_CHECK enum dol_err index_view_begin(struct index *ix, struct index_view **out);
+void index_view_end(struct index_view *view);
+
+struct index_chunk {
+    struct place place;
+    struct lsn lsn; /* of the record that stored it */
+    uint8_t kind;   /* RECORD_CHUNK or RECORD_CHUNK_LIST */
+    uint8_t codec;
+    uint32_t plain_bytes;
+    uint64_t refs; /* applied references only */
+};
+/*
+ * kind: RECORD_CHUNK or RECORD_CHUNK_LIST. They have separate spaces of hashes: a client may well upload an object
+ * whose bytes are those of a list. ENOTFOUND, ECORRUPT.
+ */
+DOL_MUST_CHECK enum dol_err index_chunk_get(struct index_view *v, uint8_t kind, const struct sha256 *hash,
+                                            struct index_chunk *out);
+
+/* Decoded bucket bodies borrow from the view. ENOTFOUND. */
+DOL_MUST_CHECK enum dol_err index_bucket_by_name(struct index_view *v, struct bytes name, struct bucket_body *out);
+/* First bucket with a name strictly greater than `after`, in byte order. ENOTFOUND at the end. */
+DOL_MUST_CHECK enum dol_err index_bucket_next(struct index_view *v, struct bytes after, struct bucket_body *out);
+
+/* One version of an object: the manifest's plain body and the record's LSN and place. */
+struct index_object {
+    struct lsn lsn;
+    struct place place;
+    struct bytes body; /* manifest_decode() it; object-meta records that came later are already merged in */
+};
+/* version NULL: the newest one (may be a delete marker). ENOTFOUND. */
+DOL_MUST_CHECK enum dol_err index_object_get(struct index_view *v, uint64_t bucket, struct bytes key,
+                                             const struct version_id *version, struct index_object *out);
+/*
+ * The newest version (delete markers too) of the first key strictly greater than `after` (at or above it when
+ * inclusive), exact byte order for keys up to 1,024 bytes. key_out has OBJECT_KEY_BYTES_MAX bytes. ENOTFOUND at the end
+ * of the bucket.
+ */
+DOL_MUST_CHECK enum dol_err index_object_next(struct index_view *v, uint64_t bucket, struct bytes after, bool inclusive,
+                                              uint8_t *key_out, size_t *key_len, struct index_object *out);
+/* Any version or upload at all in the bucket? */
+DOL_MUST_CHECK enum dol_err index_bucket_is_empty(struct index_view *v, uint64_t bucket, bool *empty);
+
+/* Appliance-wide setting by name; ENOTFOUND. */
+DOL_MUST_CHECK enum dol_err index_setting_get(struct index_view *v, struct bytes name, struct bytes *value);
+
+struct index_counts {
+    uint64_t objects; /* current versions that aren't delete markers, applied */
+    uint64_t buckets;
+    uint64_t chunks;
+    uint64_t commits;
+    uint64_t map_bytes;
+};
+void index_counts_get(struct index *ix, struct index_counts *out);
+
+#endif

@@ -1,0 +1,261 @@
+/*
+ * Objects as readers see them: the overlay and LMDB merged, newest version first, tombstones hiding what they name.
+ *
+ * All reads of "the first" of something are one search, view_first_object(): the first live version at or above a
+ * position. As versions sort newest first within their key, it is the newest of the first key. All versions of one key
+ * are looked through under one hold of the overlay's lock, so that an overwrite (new version in, replaced one out, in
+ * one step) cannot be seen half.
+ */
+#include "dol_assert.h"
+#include "index_impl.h"
+#include "le.h"
+
+#define OVERLAY_OBJECT_HEAD_BYTES 9u /* table, bucket */
+
+struct merge {
+    struct index_view *v;
+    uint64_t bucket;
+    struct tree_cursor *tree;
+    bool applied;                    /* tree is at a leaf */
+    const struct overlay_node *node; /* NULL: none in this bucket */
+};
+
+/* code and inverted version */
+static struct bytes node_position(const struct overlay_node *node)
+{
+    return bytes_of(node->key + OVERLAY_OBJECT_HEAD_BYTES, node->key_len - OVERLAY_OBJECT_HEAD_BYTES);
+}
+
+static struct bytes tree_position(const struct tree_cursor *tc)
+{
+    return bytes_of(tc->code, tc->code_len + KEY_VERSION_BYTES);
+}
+
+static const struct overlay_node *node_in_bucket(const struct merge *m, const struct overlay_node *node)
+{
+    if (node == NULL || node->key[0] != TABLE_OBJECTS || be64_get(node->key + 1) != m->bucket)
+        return NULL;
+    return node;
+}
+
+static enum dol_err merge_step_applied(struct merge *m)
+{
+    enum dol_err err = tree_next(m->tree);
+    m->applied = err == DOL_OK;
+    return err == DOL_ENOTFOUND ? DOL_OK : err;
+}
+
+static enum dol_err hit_applied(const struct tree_cursor *tc, struct object_hit *out)
+{
+    struct body_row row;
+    enum dol_err err = body_row_decode(tc->payload, &row);
+    if (err != DOL_OK)
+        return err;
+    *out = (struct object_hit){
+        .code = bytes_of(tc->code, tc->code_len),
+        .object = {.lsn = row.lsn, .place = row.place, .body = row.body},
+    };
+    return DOL_OK;
+}
+
+static void hit_published(const struct overlay_node *node, struct object_hit *out)
+{
+    struct bytes position = node_position(node);
+    *out = (struct object_hit){
+        .code = bytes_of(position.data, position.len - KEY_VERSION_BYTES),
+        .object = {.lsn = node->record_lsn, .place = node->place, .body = node->value},
+    };
+}
+
+static bool same_code(struct bytes a, struct bytes b)
+{
+    return bytes_equal(bytes_of(a.data, a.len - KEY_VERSION_BYTES), bytes_of(b.data, b.len - KEY_VERSION_BYTES));
+}
+
+enum merge_result { MERGE_HIT, MERGE_PAUSE, MERGE_END };
+
+/* Lock held, m->node sought. PAUSE: at the first node of another key, after many steps. */
+static enum dol_err merge_run(struct merge *m, struct object_hit *out, enum merge_result *result)
+{
+    enum dol_err err;
+    *result = MERGE_HIT;
+    for (unsigned steps = 0;; steps++) {
+        if (m->node == NULL && !m->applied) {
+            *result = MERGE_END;
+            return DOL_OK;
+        }
+        int order = m->node == NULL ? 1
+                    : !m->applied   ? -1
+                                    : bytes_compare(node_position(m->node), tree_position(m->tree));
+        if (order > 0)
+            return hit_applied(m->tree, out);
+        if (m->node->type == OVERLAY_VALUE) {
+            hit_published(m->node, out);
+            return DOL_OK;
+        }
+        if (order == 0) {
+            if (m->node->type == OVERLAY_PATCH)
+                return hit_applied(m->tree, out);
+            if ((err = merge_step_applied(m)) != DOL_OK)
+                return err;
+        }
+        struct bytes passed = node_position(m->node);
+        m->node = node_in_bucket(m, overlay_next(m->node));
+        if (steps >= OVERLAY_SLICE_MAX && m->node != NULL && !same_code(passed, node_position(m->node))) {
+            *result = MERGE_PAUSE;
+            return DOL_OK;
+        }
+    }
+}
+
+enum dol_err view_first_object(struct index_view *v, uint64_t bucket, struct bytes from, struct object_hit *out)
+{
+    struct merge m = {.v = v, .bucket = bucket};
+    enum dol_err err = view_tree(v, &m.tree);
+    if (err != DOL_OK)
+        return err;
+    err = tree_seek(m.tree, bucket, from, NULL);
+    m.applied = err == DOL_OK;
+    if (err != DOL_OK && err != DOL_ENOTFOUND)
+        return index_noted(v->ix, err, "an object's row");
+    enum merge_result result = MERGE_PAUSE;
+    struct bytes key = overlay_key_object(v->key, bucket, from, NULL);
+    do {
+        overlay_read_lock(&v->ix->overlay);
+        m.node = node_in_bucket(&m, overlay_seek(&v->ix->overlay, key));
+        err = merge_run(&m, out, &result);
+        overlay_read_unlock(&v->ix->overlay);
+        /* The node's memory outlives this view, linked or not: its key is where to go on. */
+        if (result == MERGE_PAUSE)
+            key = bytes_of(m.node->key, m.node->key_len);
+    } while (err == DOL_OK && result == MERGE_PAUSE);
+    if (err == DOL_OK && result == MERGE_END)
+        return DOL_ENOTFOUND;
+    return index_noted(v->ix, err, "an object's row");
+}
+
+enum dol_err index_object_get(struct index_view *v, uint64_t bucket, struct bytes key, const struct version_id *version,
+                              struct index_object *out)
+{
+    if (key.len == 0 || key.len > OBJECT_KEY_BYTES_MAX)
+        return DOL_ENOTFOUND;
+    uint8_t buffer[KEY_CODE_BYTES_MAX];
+    struct bytes code = bytes_of(buffer, key_code_encode(key, buffer));
+    struct object_hit hit;
+    if (version == NULL) {
+        enum dol_err err = view_first_object(v, bucket, code, &hit);
+        if (err == DOL_OK && !bytes_equal(hit.code, code))
+            return DOL_ENOTFOUND;
+        if (err == DOL_OK)
+            *out = hit.object;
+        return err;
+    }
+    const struct overlay_node *node = overlay_find(&v->ix->overlay, overlay_key_object(v->key, bucket, code, version));
+    if (node != NULL && node->type == OVERLAY_TOMBSTONE)
+        return DOL_ENOTFOUND;
+    if (node != NULL && node->type == OVERLAY_VALUE) {
+        hit_published(node, &hit);
+        *out = hit.object;
+        return DOL_OK;
+    }
+    struct tree_cursor *tree;
+    struct body_row row;
+    struct bytes payload;
+    uint8_t inverted[KEY_VERSION_BYTES];
+    key_version_invert(version->b, inverted);
+    enum dol_err err = view_tree(v, &tree);
+    if (err == DOL_OK)
+        err = tree_get(tree, bucket, code, inverted, &payload);
+    if (err == DOL_OK)
+        err = body_row_decode(payload, &row);
+    if (err == DOL_OK)
+        *out = (struct index_object){.lsn = row.lsn, .place = row.place, .body = row.body};
+    return index_noted(v->ix, err, "an object's row");
+}
+
+enum dol_err index_object_next(struct index_view *v, uint64_t bucket, struct bytes after, bool inclusive,
+                               uint8_t *key_out, size_t *key_len, struct index_object *out)
+{
+    uint8_t buffer[KEY_CODE_BYTES_MAX];
+    size_t len = 0;
+    if (after.len > OBJECT_KEY_BYTES_MAX) {
+        /* No key is this long: the first one above its beginning is above it. */
+        after.len = OBJECT_KEY_BYTES_MAX;
+        inclusive = false;
+    }
+    if (after.len > 0)
+        len = inclusive ? key_code_encode(after, buffer) : key_code_encode_after(after, buffer);
+    struct object_hit hit;
+    enum dol_err err = view_first_object(v, bucket, bytes_of(buffer, len), &hit);
+    if (err == DOL_OK)
+        err = index_noted(v->ix, key_code_decode(hit.code.data, hit.code.len, key_out, key_len), "an object's key");
+    if (err == DOL_OK)
+        *out = hit.object;
+    return err;
+}
+
+/* Is this upload row of LMDB still there for the overlay? */
+static bool upload_is_live(struct index_view *v, struct bytes key)
+{
+    const struct overlay_node *node = overlay_find(&v->ix->overlay, overlay_key(v->key, TABLE_UPLOADS, key));
+    return node == NULL || node->type == OVERLAY_VALUE;
+}
+
+static enum dol_err uploads_any(struct index_view *v, uint64_t bucket, bool *any)
+{
+    uint8_t from[UPLOAD_KEY_BYTES];
+    static const uint8_t first[UPLOAD_ID_BYTES];
+    upload_key_encode(bucket, first, 0, from);
+    *any = false;
+
+    overlay_read_lock(&v->ix->overlay);
+    const struct overlay_node *node =
+        overlay_seek(&v->ix->overlay, overlay_key(v->key, TABLE_UPLOADS, bytes_of(from, sizeof from)));
+    for (; node != NULL && node->key[0] == TABLE_UPLOADS && be64_get(node->key + 1) == bucket && !*any;
+         node = overlay_next(node))
+        *any = node->type == OVERLAY_VALUE;
+    overlay_read_unlock(&v->ix->overlay);
+    if (*any)
+        return DOL_OK;
+
+    MDB_cursor *mc;
+    MDB_val k = {sizeof from, from};
+    MDB_val value;
+    int rc = mdb_cursor_open(v->txn, v->ix->dbi[TABLE_UPLOADS], &mc);
+    if (rc != MDB_SUCCESS)
+        return schema_err(rc);
+    for (rc = mdb_cursor_get(mc, &k, &value, MDB_SET_RANGE); rc == MDB_SUCCESS;
+         rc = mdb_cursor_get(mc, &k, &value, MDB_NEXT)) {
+        struct bytes payload;
+        if (table_check(TABLE_UPLOADS, &k, &value, &payload) != DOL_OK || k.mv_size != UPLOAD_KEY_BYTES) {
+            mdb_cursor_close(mc);
+            return DOL_ECORRUPT;
+        }
+        const uint8_t *key = k.mv_data;
+        if (be64_get(key) != bucket)
+            break;
+        bool is_upload = memcmp(key + UPLOAD_KEY_BYTES - 4, "\0\0\0\0", 4) == 0;
+        if (is_upload && upload_is_live(v, bytes_of(key, UPLOAD_KEY_BYTES))) {
+            *any = true;
+            break;
+        }
+    }
+    mdb_cursor_close(mc);
+    return rc == MDB_SUCCESS || rc == MDB_NOTFOUND ? DOL_OK : schema_err(rc);
+}
+
+enum dol_err index_bucket_is_empty(struct index_view *v, uint64_t bucket, bool *empty)
+{
+    struct object_hit hit;
+    enum dol_err err = view_first_object(v, bucket, bytes_of(NULL, 0), &hit);
+    if (err == DOL_OK) {
+        *empty = false;
+        return DOL_OK;
+    }
+    if (err != DOL_ENOTFOUND)
+        return err;
+    bool any;
+    err = uploads_any(v, bucket, &any);
+    *empty = !any;
+    return index_noted(v->ix, err, "an upload's row");
+}

@@ -1,0 +1,228 @@
+/*
+ * Walking and changing the objects table. A cursor keeps the path of nodes from the bucket to its leaf, and the code
+ * read on the way down, so that it can climb back to a directory's entry when a child node ends.
+ */
+#include "index_tree.h"
+
+#include "dol_assert.h"
+#include "le.h"
+
+#define NODE_BYTES              8u
+#define DIRECTORY_PAYLOAD_BYTES 9u /* TREE_DIRECTORY, be64 child */
+
+struct tree_key {
+    size_t len;
+    uint8_t b[NODE_BYTES + KEY_PIECE_BYTES + KEY_VERSION_BYTES];
+};
+
+static void tree_key_make(struct tree_key *k, uint64_t node, const uint8_t *piece, size_t piece_len,
+                          const uint8_t *version)
+{
+    dol_assert(piece_len <= KEY_PIECE_BYTES);
+    be64_put(k->b, node);
+    if (piece_len > 0)
+        memcpy(k->b + NODE_BYTES, piece, piece_len);
+    k->len = NODE_BYTES + piece_len;
+    if (version != NULL) {
+        memcpy(k->b + k->len, version, KEY_VERSION_BYTES);
+        k->len += KEY_VERSION_BYTES;
+    }
+}
+
+static enum dol_err tree_child(struct bytes payload, uint64_t *child)
+{
+    const uint8_t *p = payload.data;
+    if (payload.len != DIRECTORY_PAYLOAD_BYTES || p[0] != TREE_DIRECTORY)
+        return DOL_ECORRUPT;
+    *child = be64_get(p + 1);
+    return (*child & TREE_CHILD_BIT) != 0 ? DOL_OK : DOL_ECORRUPT;
+}
+
+static int tree_range(struct tree_cursor *tc, const struct tree_key *key, MDB_val *k, MDB_val *v)
+{
+    *k = (MDB_val){key->len, (void *)(uintptr_t)key->b};
+    return mdb_cursor_get(tc->mc, k, v, MDB_SET_RANGE);
+}
+
+static bool key_in_node(const MDB_val *k, uint64_t node)
+{
+    return k->mv_size > NODE_BYTES && be64_get(k->mv_data) == node;
+}
+
+static bool key_is(const MDB_val *k, const struct tree_key *key)
+{
+    return k->mv_size == key->len && memcmp(k->mv_data, key->b, key->len) == 0;
+}
+
+/* Goes down from the entry of directory `piece` of the current node into its child. */
+static enum dol_err tree_descend(struct tree_cursor *tc, const uint8_t *piece, struct bytes payload)
+{
+    uint64_t child;
+    if (tc->depth == TREE_DEPTH_MAX || tree_child(payload, &child) != DOL_OK)
+        return DOL_ECORRUPT;
+    memcpy(tc->code + tc->depth * KEY_PIECE_BYTES, piece, KEY_PIECE_BYTES);
+    tc->nodes[++tc->depth] = child;
+    return DOL_OK;
+}
+
+/* Steps over the entry of the directory that led here: the result of that step. */
+static enum dol_err tree_ascend(struct tree_cursor *tc, MDB_val *k, MDB_val *v, int *rc)
+{
+    struct tree_key key;
+    tc->depth--;
+    tree_key_make(&key, tc->nodes[tc->depth], tc->code + tc->depth * KEY_PIECE_BYTES, KEY_PIECE_BYTES, NULL);
+    *rc = tree_range(tc, &key, k, v);
+    if (*rc == MDB_SUCCESS && !key_is(k, &key))
+        return DOL_ECORRUPT;
+    if (*rc == MDB_SUCCESS)
+        *rc = mdb_cursor_get(tc->mc, k, v, MDB_NEXT);
+    return *rc == MDB_SUCCESS || *rc == MDB_NOTFOUND ? DOL_OK : schema_err(*rc);
+}
+
+/* From whatever entry a step in the current node led to, to the leaf at or behind it. */
+static enum dol_err tree_settle(struct tree_cursor *tc, int rc, MDB_val k, MDB_val v)
+{
+    for (;;) {
+        if (rc != MDB_SUCCESS && rc != MDB_NOTFOUND)
+            return schema_err(rc);
+        if (rc == MDB_NOTFOUND || !key_in_node(&k, tc->nodes[tc->depth])) {
+            if (tc->depth == 0)
+                return DOL_ENOTFOUND;
+            enum dol_err err = tree_ascend(tc, &k, &v, &rc);
+            if (err != DOL_OK)
+                return err;
+            continue;
+        }
+        enum dol_err err = table_check(TABLE_OBJECTS, &k, &v, &tc->payload);
+        if (err != DOL_OK)
+            return err;
+        const uint8_t *rest = (const uint8_t *)k.mv_data + NODE_BYTES;
+        size_t rest_len = k.mv_size - NODE_BYTES;
+        if (tc->payload.len > 0 && *(const uint8_t *)tc->payload.data == TREE_DIRECTORY) {
+            if (rest_len != KEY_PIECE_BYTES || tree_descend(tc, rest, tc->payload) != DOL_OK)
+                return DOL_ECORRUPT;
+            struct tree_key key;
+            tree_key_make(&key, tc->nodes[tc->depth], NULL, 0, NULL);
+            rc = tree_range(tc, &key, &k, &v);
+            continue;
+        }
+        if (rest_len <= KEY_VERSION_BYTES || rest_len > KEY_PIECE_BYTES + KEY_VERSION_BYTES)
+            return DOL_ECORRUPT;
+        size_t piece_len = rest_len - KEY_VERSION_BYTES;
+        tc->code_len = tc->depth * KEY_PIECE_BYTES + piece_len;
+        if (tc->code_len > KEY_CODE_BYTES_MAX)
+            return DOL_ECORRUPT;
+        memcpy(tc->code + tc->depth * KEY_PIECE_BYTES, rest, rest_len);
+        return DOL_OK;
+    }
+}
+
+enum dol_err tree_seek(struct tree_cursor *tc, uint64_t bucket, struct bytes code, const uint8_t *version)
+{
+    const uint8_t *pos = code.data;
+    size_t left = code.len;
+    struct tree_key key;
+    MDB_val k = {0, NULL}, v = {0, NULL};
+    int rc;
+    tc->depth = 0;
+    tc->nodes[0] = bucket;
+    while (left > KEY_PIECE_BYTES) {
+        tree_key_make(&key, tc->nodes[tc->depth], pos, KEY_PIECE_BYTES, NULL);
+        rc = tree_range(tc, &key, &k, &v);
+        if (rc != MDB_SUCCESS || !key_is(&k, &key))
+            return tree_settle(tc, rc, k, v);
+        struct bytes payload;
+        if (table_check(TABLE_OBJECTS, &k, &v, &payload) != DOL_OK || tree_descend(tc, pos, payload) != DOL_OK)
+            return DOL_ECORRUPT;
+        pos += KEY_PIECE_BYTES;
+        left -= KEY_PIECE_BYTES;
+    }
+    tree_key_make(&key, tc->nodes[tc->depth], pos, left, version);
+    rc = tree_range(tc, &key, &k, &v);
+    return tree_settle(tc, rc, k, v);
+}
+
+enum dol_err tree_next(struct tree_cursor *tc)
+{
+    MDB_val k = {0, NULL}, v = {0, NULL};
+    int rc = mdb_cursor_get(tc->mc, &k, &v, MDB_NEXT);
+    return tree_settle(tc, rc, k, v);
+}
+
+enum tree_create { TREE_FIND, TREE_CREATE };
+
+/* The node that holds the last piece of a code, and that leaf's key. */
+static enum dol_err tree_locate(struct tree_cursor *tc, uint64_t bucket, struct bytes code, const uint8_t *version,
+                                enum tree_create create, uint64_t *next_node, struct tree_key *key)
+{
+    const uint8_t *pos = code.data;
+    size_t left = code.len;
+    tc->depth = 0;
+    tc->nodes[0] = bucket;
+    for (; left > KEY_PIECE_BYTES; pos += KEY_PIECE_BYTES, left -= KEY_PIECE_BYTES) {
+        struct bytes payload;
+        uint8_t value[DIRECTORY_PAYLOAD_BYTES];
+        tree_key_make(key, tc->nodes[tc->depth], pos, KEY_PIECE_BYTES, NULL);
+        enum dol_err err = table_get(tc->mc, TABLE_OBJECTS, bytes_of(key->b, key->len), &payload);
+        if (err == DOL_ENOTFOUND && create == TREE_CREATE) {
+            value[0] = TREE_DIRECTORY;
+            be64_put(value + 1, TREE_CHILD_BIT | *next_node);
+            (*next_node)++;
+            payload = bytes_of(value, sizeof value);
+            err = table_put(tc->mc, TABLE_OBJECTS, bytes_of(key->b, key->len), &payload, 1);
+        }
+        if (err == DOL_OK)
+            err = tree_descend(tc, pos, payload);
+        if (err != DOL_OK)
+            return err;
+    }
+    tree_key_make(key, tc->nodes[tc->depth], pos, left, version);
+    return DOL_OK;
+}
+
+enum dol_err tree_get(struct tree_cursor *tc, uint64_t bucket, struct bytes code, const uint8_t *version,
+                      struct bytes *payload)
+{
+    struct tree_key key;
+    enum dol_err err = tree_locate(tc, bucket, code, version, TREE_FIND, NULL, &key);
+    return err != DOL_OK ? err : table_get(tc->mc, TABLE_OBJECTS, bytes_of(key.b, key.len), payload);
+}
+
+enum dol_err tree_put(struct tree_cursor *tc, uint64_t bucket, struct bytes code, const uint8_t *version,
+                      const struct body_row *row, uint64_t *next_node)
+{
+    struct tree_key key;
+    enum dol_err err = tree_locate(tc, bucket, code, version, TREE_CREATE, next_node, &key);
+    if (err != DOL_OK)
+        return err;
+    uint8_t head[BODY_ROW_BYTES];
+    body_row_encode(row, head);
+    const struct bytes parts[] = {bytes_of(head, sizeof head), row->body};
+    return table_put(tc->mc, TABLE_OBJECTS, bytes_of(key.b, key.len), parts, 2);
+}
+
+enum dol_err tree_delete(struct tree_cursor *tc, uint64_t bucket, struct bytes code, const uint8_t *version)
+{
+    struct tree_key key;
+    enum dol_err err = tree_locate(tc, bucket, code, version, TREE_FIND, NULL, &key);
+    if (err != DOL_OK)
+        return err;
+    for (;;) {
+        MDB_val k = {key.len, key.b};
+        MDB_val v;
+        int rc = mdb_cursor_get(tc->mc, &k, &v, MDB_SET);
+        if (rc == MDB_SUCCESS)
+            rc = mdb_cursor_del(tc->mc, 0);
+        if (rc != MDB_SUCCESS || tc->depth == 0)
+            return schema_err(rc);
+        tree_key_make(&key, tc->nodes[tc->depth], NULL, 0, NULL);
+        rc = tree_range(tc, &key, &k, &v);
+        if (rc != MDB_SUCCESS && rc != MDB_NOTFOUND)
+            return schema_err(rc);
+        if (rc == MDB_SUCCESS && key_in_node(&k, tc->nodes[tc->depth]))
+            return DOL_OK;
+        tc->depth--;
+        tree_key_make(&key, tc->nodes[tc->depth], (const uint8_t *)code.data + tc->depth * KEY_PIECE_BYTES,
+                      KEY_PIECE_BYTES, NULL);
+    }
+}
