@@ -1,0 +1,537 @@
+/*
+ * Pool: superblocks, membership, the slab table and the order of records.
+ *
+ * Opening: every drive's newest good superblock is read; the one with the highest sequence speaks for the pool; drives
+ * it doesn't name are foreign and refused. A read-write open first raises `run` durably on every drive: a slab, a life
+ * or an LSN of this run can't exist before that.
+ */
+#include "pool.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "dol_assert.h"
+#include "hash.h"
+#include "log.h"
+#include "pool_create.h"
+
+#define COMPLIANCE_CREDIT_MAX_MS (7ull * 24 * 3600 * 1000)
+#define NS_PER_S                 1000000000ull
+
+/* ---- superblock I/O ---- */
+
+struct superblock_job {
+    struct pool *pool;
+    struct drive *drive;
+    struct superblock *sb;
+    struct join *join;
+    enum dol_err err;
+};
+
+enum dol_err superblock_write_all(struct drive *drive, struct superblock *sb)
+{
+    uint8_t *buf = aligned_alloc(FORMAT_BLOCK_BYTES, SUPERBLOCK_BYTES);
+    if (buf == NULL)
+        return DOL_ENOMEM;
+    enum dol_err err = DOL_OK;
+    for (unsigned i = 0; i < SUPERBLOCK_COPIES && err == DOL_OK; i++) {
+        sb->sequence++;
+        superblock_encode(sb, buf);
+        err = drive_write(drive, (uint64_t)i * SUPERBLOCK_STRIDE_BYTES, buf, SUPERBLOCK_BYTES);
+    }
+    free(buf);
+    return err;
+}
+
+enum dol_err superblock_read_best(struct drive *drive, struct superblock *out)
+{
+    uint8_t *buf = aligned_alloc(FORMAT_BLOCK_BYTES, SUPERBLOCK_BYTES);
+    struct superblock *sb = malloc(sizeof *sb);
+    enum dol_err result = DOL_ENOTPOOL;
+    bool found = false;
+    if (buf == NULL || sb == NULL) {
+        result = DOL_ENOMEM;
+        goto out;
+    }
+    for (unsigned i = 0; i < SUPERBLOCK_COPIES; i++) {
+        enum dol_err err = drive_read(drive, (uint64_t)i * SUPERBLOCK_STRIDE_BYTES, buf, SUPERBLOCK_BYTES);
+        if (err == DOL_OK)
+            err = superblock_decode(buf, sb);
+        if (err == DOL_OK && (!found || sb->sequence > out->sequence)) {
+            *out = *sb;
+            found = true;
+        } else if (err != DOL_OK && err != DOL_ENOTPOOL && !found) {
+            result = err;
+        }
+    }
+    if (found)
+        result = DOL_OK;
+out:
+    free(buf);
+    free(sb);
+    return result;
+}
+
+static void superblock_job_run(void *arg)
+{
+    struct superblock_job *job = arg;
+    job->err = superblock_write_all(job->drive, job->sb);
+    join_done(job->join);
+}
+
+enum dol_err pool_write_superblocks(struct pool *pool)
+{
+    struct superblock_job jobs[FORMAT_DRIVES_MAX];
+    struct superblock *copies = calloc(pool->drive_count, sizeof *copies);
+    struct join join;
+    enum dol_err err = DOL_OK;
+
+    if (copies == NULL)
+        return DOL_ENOMEM;
+    join_init(&join);
+    uint64_t sequence = pool->sb.sequence;
+    for (unsigned i = 0; i < pool->drive_count; i++) {
+        jobs[i] = (struct superblock_job){pool, pool->drives[i].drive, &copies[i], &join, DOL_OK};
+        if (jobs[i].drive == NULL)
+            continue;
+        copies[i] = pool->sb;
+        copies[i].drive = pool->drives[i].uuid;
+        join_add(&join);
+        if (fiber_spawn(superblock_job_run, &jobs[i], "superblock") != DOL_OK)
+            superblock_job_run(&jobs[i]);
+    }
+    join_wait(&join);
+    for (unsigned i = 0; i < pool->drive_count; i++) {
+        if (jobs[i].drive != NULL && jobs[i].err != DOL_OK) {
+            log_error("pool", "superblock not written drive=%s error=%s", jobs[i].drive->name,
+                      dol_err_name(jobs[i].err));
+            err = jobs[i].err;
+        }
+    }
+    pool->sb.sequence = sequence + SUPERBLOCK_COPIES;
+    free(copies);
+    return err;
+}
+
+/* ---- compliance clock ---- */
+
+static void compliance_clock_start(struct pool *pool, const struct superblock *all, unsigned count)
+{
+    uint64_t clock_s = 0;
+    uint64_t credit_ms = pool->sb.compliance_credit_ms;
+    for (unsigned i = 0; i < count; i++)
+        if (all[i].compliance_clock_s > clock_s)
+            clock_s = all[i].compliance_clock_s;
+    int64_t now_s = clock_realtime_ns() / (int64_t)NS_PER_S;
+    if (now_s > 0 && (uint64_t)now_s > clock_s) {
+        /* time the machine was off is caught up from earned credit only */
+        uint64_t lag_ms = ((uint64_t)now_s - clock_s) * 1000;
+        uint64_t spend_ms = lag_ms < credit_ms ? lag_ms : credit_ms;
+        clock_s += spend_ms / 1000;
+        credit_ms -= spend_ms;
+    }
+    pool->sb.compliance_clock_s = clock_s;
+    pool->sb.compliance_credit_ms = credit_ms;
+    pool->clock.base_s = clock_s;
+    pool->clock.opened_boottime_ns = clock_boottime_ns();
+}
+
+uint64_t pool_compliance_now_s(const struct pool *pool)
+{
+    return pool->clock.base_s + (clock_boottime_ns() - pool->clock.opened_boottime_ns) / NS_PER_S;
+}
+
+static void compliance_clock_persist(struct pool *pool)
+{
+    uint64_t ran_ms = (clock_boottime_ns() - pool->clock.opened_boottime_ns) / 1000000;
+    uint64_t credit = pool->sb.compliance_credit_ms + ran_ms * 7 / 365;
+    pool->sb.compliance_credit_ms = credit < COMPLIANCE_CREDIT_MAX_MS ? credit : COMPLIANCE_CREDIT_MAX_MS;
+    pool->sb.compliance_clock_s = pool_compliance_now_s(pool);
+}
+
+/* ---- opening ---- */
+
+/* Reads all superblocks and picks the one that speaks for the pool. */
+static enum dol_err read_superblocks(const struct store_config *config, struct superblock *all, struct superblock *best)
+{
+    bool found = false;
+    for (unsigned i = 0; i < config->drive_count; i++) {
+        enum dol_err err = superblock_read_best(config->drives[i], &all[i]);
+        if (err == DOL_ENOMEM)
+            return err;
+        if (err != DOL_OK) {
+            log_warn("pool", "no usable superblock drive=%s error=%s", config->drives[i]->name, dol_err_name(err));
+            memset(&all[i], 0, sizeof all[i]);
+            if (err == DOL_EFORMAT)
+                return err;
+            continue;
+        }
+        if (found && !uuid_equal(best->pool, all[i].pool)) {
+            log_error("pool", "drives of two pools were given: %s belongs to another pool", config->drives[i]->name);
+            return DOL_EINVAL;
+        }
+        if (!found || all[i].sequence > best->sequence)
+            *best = all[i];
+        found = true;
+    }
+    return found ? DOL_OK : DOL_ENOTPOOL;
+}
+
+static enum dol_err assign_drives(struct pool *pool, const struct store_config *config, const struct superblock *all)
+{
+    pool->drive_count = pool->sb.drive_count;
+    for (unsigned i = 0; i < pool->drive_count; i++) {
+        struct pool_drive *d = &pool->drives[i];
+        d->uuid = pool->sb.drives[i].uuid;
+        d->incarnation = pool->sb.drives[i].incarnation;
+        d->extents = pool->sb.drives[i].extents;
+        d->extents_free = d->extents;
+        d->extent_used = calloc(d->extents ? d->extents : 1, 1);
+        if (d->extent_used == NULL)
+            return DOL_ENOMEM;
+    }
+    for (unsigned i = 0; i < config->drive_count; i++) {
+        if (uuid_is_zero(all[i].pool))
+            continue;
+        struct pool_drive *d = NULL;
+        for (unsigned j = 0; j < pool->drive_count; j++)
+            if (uuid_equal(pool->drives[j].uuid, all[i].drive))
+                d = &pool->drives[j];
+        if (d == NULL || d->drive != NULL) {
+            log_error("pool", "drive %s is %s", config->drives[i]->name,
+                      d ? "a copy of another one" : "not a member any more");
+            return DOL_EINVAL;
+        }
+        d->drive = config->drives[i];
+    }
+    return DOL_OK;
+}
+
+static void judge_membership(struct pool *pool, enum store_access access)
+{
+    unsigned missing = 0;
+    bool cannot_write = false;
+    char names[100] = "";
+    for (unsigned i = 0; i < pool->drive_count; i++) {
+        if (pool->drives[i].drive == NULL) {
+            size_t n = strlen(names);
+            snprintf(names + n, sizeof names - n, "%s%u", missing ? "," : "", i);
+            missing++;
+        } else if (pool->drives[i].drive->size_bytes < pool->sb.drives[i].size_bytes) {
+            pool_set_read_only(pool, "drive %s has shrunk from %llu to %llu bytes", pool->drives[i].drive->name,
+                               (unsigned long long)pool->sb.drives[i].size_bytes,
+                               (unsigned long long)pool->drives[i].drive->size_bytes);
+        } else if (pool->drives[i].drive->read_only) {
+            cannot_write = true;
+        }
+    }
+    if (missing > 0)
+        pool_set_read_only(pool, "%u of %u drives missing or without a usable superblock (number %s)", missing,
+                           pool->drive_count, names);
+    else if (access == STORE_READ_ONLY || cannot_write)
+        pool_set_read_only(pool, "opened read-only");
+}
+
+static enum dol_err open_keys(struct pool *pool, const struct store_config *config)
+{
+    if (!pool->sb.encrypted)
+        return opener_new(NULL, &pool->opener);
+    if (config->key_file == NULL)
+        return DOL_EKEY;
+    struct master_key master;
+    enum dol_err err = keyfile_read(config->key_file, pool->sb.pool, &master);
+    if (err != DOL_OK) {
+        log_error("pool", "key file %s: %s", config->key_file, dol_err_text(err));
+        return DOL_EKEY;
+    }
+    err = keyring_open(&master, &pool->sb, &pool->keys);
+    secret_wipe(&master, sizeof master);
+    if (err == DOL_OK)
+        err = opener_new(pool->keys, &pool->opener);
+    return err;
+}
+
+static enum dol_err begin_run(struct pool *pool, const struct superblock *all, unsigned count)
+{
+    uint64_t run = pool->sb.run;
+    for (unsigned i = 0; i < count; i++)
+        if (all[i].run > run)
+            run = all[i].run;
+    pool->run = run + 1;
+    if (pool->read_only)
+        return DOL_OK;
+    pool->sb.run = pool->run;
+    enum dol_err err = pool_write_superblocks(pool);
+    if (err != DOL_OK && err != DOL_ESTOPPED) {
+        pool_set_read_only(pool, "a superblock could not be written");
+        err = DOL_OK;
+    }
+    return err;
+}
+
+static void pool_free_memory(struct pool *pool)
+{
+    for (unsigned i = 0; i < POOL_SLAB_BUCKETS; i++) {
+        while (pool->slabs[i] != NULL) {
+            struct slab *next = pool->slabs[i]->hash_next;
+            free(pool->slabs[i]);
+            pool->slabs[i] = next;
+        }
+    }
+    for (unsigned i = 0; i < pool->ec_count; i++)
+        ec_free(pool->ecs[i]);
+    for (unsigned i = 0; i < pool->drive_count; i++)
+        free(pool->drives[i].extent_used);
+    if (pool->opener != NULL)
+        opener_free(pool->opener);
+    if (pool->keys != NULL)
+        keyring_free(pool->keys);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool);
+}
+
+enum dol_err pool_open(const struct store_config *config, struct pool **out)
+{
+    dol_assert(config->drive_count >= 1 && config->drive_count <= FORMAT_DRIVES_MAX);
+    struct superblock *all = calloc(config->drive_count, sizeof *all);
+    struct pool *pool = calloc(1, sizeof *pool);
+    enum dol_err err = DOL_ENOMEM;
+    const struct ec *ec;
+
+    if (all == NULL || pool == NULL) {
+        free(pool);
+        pool = NULL;
+        goto out;
+    }
+    pool->magic = POOL_MAGIC;
+    pthread_mutex_init(&pool->lock, NULL);
+    pool->lsn_next = 1;
+    for (unsigned i = 0; i < POOL_LOOPS_MAX; i++)
+        pool->lsn_inflight[i] = UINT64_MAX;
+    pool->loops = runtime_loops(runtime_self());
+    dol_assert(pool->loops <= POOL_LOOPS_MAX);
+
+    if ((err = read_superblocks(config, all, &pool->sb)) != DOL_OK)
+        goto out;
+    if ((err = assign_drives(pool, config, all)) != DOL_OK)
+        goto out;
+    judge_membership(pool, config->access);
+    if ((err = open_keys(pool, config)) != DOL_OK)
+        goto out;
+    if ((err = pool_ec(pool, pool->sb.k, pool->sb.m, &ec)) != DOL_OK)
+        goto out;
+    compliance_clock_start(pool, all, config->drive_count);
+    if ((err = begin_run(pool, all, config->drive_count)) != DOL_OK)
+        goto out;
+    pool->given_count = config->drive_count;
+    memcpy(pool->given, config->drives, config->drive_count * sizeof pool->given[0]);
+    *out = pool;
+    pool = NULL;
+out:
+    if (pool != NULL)
+        pool_free_memory(pool);
+    free(all);
+    return err;
+}
+
+void pool_close(struct pool *pool)
+{
+    dol_assert_magic(pool, POOL_MAGIC);
+    if (!pool_is_read_only(pool)) {
+        compliance_clock_persist(pool);
+        if (pool_write_superblocks(pool) != DOL_OK)
+            log_warn("pool", "the compliance clock could not be saved on every drive");
+    }
+    for (unsigned i = 0; i < pool->given_count && pool->owns_drives; i++)
+        drive_close(pool->given[i]);
+    pool_free_memory(pool);
+}
+
+/* ---- state ---- */
+
+enum dol_err pool_ec(struct pool *pool, unsigned k, unsigned m, const struct ec **out)
+{
+    enum dol_err err = DOL_OK;
+    struct ec *ec = NULL;
+    pthread_mutex_lock(&pool->lock);
+    for (unsigned i = 0; i < pool->ec_count; i++) {
+        if (pool->ec_geometry[i].k == k && pool->ec_geometry[i].m == m) {
+            *out = pool->ecs[i];
+            goto out;
+        }
+    }
+    if (pool->ec_count == POOL_EC_MAX) {
+        err = DOL_EUNSUPPORTED;
+        goto out;
+    }
+    err = ec_new(k, m, &ec);
+    if (err == DOL_OK)
+        err = ec_selftest(ec);
+    if (err != DOL_OK) {
+        ec_free(ec);
+        log_error("pool", "erasure code %u+%u failed its self-test: %s", k, m, dol_err_text(err));
+        goto out;
+    }
+    pool->ecs[pool->ec_count] = ec;
+    pool->ec_geometry[pool->ec_count].k = (uint8_t)k;
+    pool->ec_geometry[pool->ec_count].m = (uint8_t)m;
+    pool->ec_count++;
+    *out = ec;
+out:
+    pthread_mutex_unlock(&pool->lock);
+    return err;
+}
+
+void pool_set_read_only(struct pool *pool, const char *format, ...)
+{
+    bool first = false;
+    char reason[sizeof pool->reason];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(reason, sizeof reason, format, args);
+    va_end(args);
+    pthread_mutex_lock(&pool->lock);
+    if (!pool->read_only) {
+        pool->read_only = true;
+        memcpy(pool->reason, reason, sizeof reason);
+        first = true;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (first)
+        log_error("pool", "read-only: %s", reason);
+}
+
+bool pool_is_read_only(struct pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    bool r = pool->read_only;
+    pthread_mutex_unlock(&pool->lock);
+    return r;
+}
+
+/* ---- slab table ---- */
+
+static unsigned slab_bucket(uint64_t id)
+{
+    return (unsigned)((id ^ id >> 29) * 0x9e3779b97f4a7c15ull >> 40) % POOL_SLAB_BUCKETS;
+}
+
+struct slab *pool_slab_find(struct pool *pool, uint64_t id)
+{
+    pthread_mutex_lock(&pool->lock);
+    struct slab *s = pool->slabs[slab_bucket(id)];
+    while (s != NULL && s->id != id)
+        s = s->hash_next;
+    pthread_mutex_unlock(&pool->lock);
+    return s;
+}
+
+void pool_slab_add(struct pool *pool, struct slab *slab)
+{
+    pthread_mutex_lock(&pool->lock);
+    struct slab **head = &pool->slabs[slab_bucket(slab->id)];
+    slab->hash_next = *head;
+    *head = slab;
+    pool->slab_count++;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_slab_remove(struct pool *pool, struct slab *slab)
+{
+    pthread_mutex_lock(&pool->lock);
+    struct slab **at = &pool->slabs[slab_bucket(slab->id)];
+    while (*at != slab)
+        at = &(*at)->hash_next;
+    *at = slab->hash_next;
+    pool->slab_count--;
+    for (unsigned i = 0; i < (unsigned)(slab->k + slab->m); i++) {
+        struct pool_drive *d = &pool->drives[slab->members[i].drive];
+        if (d->extent_used[slab->members[i].extent]) {
+            d->extent_used[slab->members[i].extent] = 0;
+            d->extents_free++;
+        }
+    }
+    pthread_mutex_unlock(&pool->lock);
+    free(slab);
+}
+
+void pool_slab_each(struct pool *pool, pool_slab_fn *fn, void *arg)
+{
+    for (unsigned i = 0; i < POOL_SLAB_BUCKETS; i++) {
+        pthread_mutex_lock(&pool->lock);
+        struct slab *s = pool->slabs[i];
+        pthread_mutex_unlock(&pool->lock);
+        while (s != NULL) {
+            struct slab *next = s->hash_next;
+            fn(arg, s);
+            s = next;
+        }
+    }
+}
+
+unsigned pool_slabs_free(struct pool *pool)
+{
+    /* the largest s such that s slabs of k + m extents on distinct drives fit: sum(min(free, s)) >= s * (k + m) */
+    unsigned members = (unsigned)(pool->sb.k + pool->sb.m);
+    uint32_t lo = 0, hi = 0;
+    pthread_mutex_lock(&pool->lock);
+    for (unsigned i = 0; i < pool->drive_count; i++)
+        if (pool->drives[i].extents_free > hi)
+            hi = pool->drives[i].extents_free;
+    while (lo < hi) {
+        uint32_t s = lo + (hi - lo + 1) / 2;
+        uint64_t sum = 0;
+        for (unsigned i = 0; i < pool->drive_count; i++)
+            sum += pool->drives[i].extents_free < s ? pool->drives[i].extents_free : s;
+        if (sum >= (uint64_t)s * members)
+            lo = s;
+        else
+            hi = s - 1;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return lo;
+}
+
+unsigned pool_slabs_reserve(const struct pool *pool)
+{
+    return 2 * pool->loops + 2;
+}
+
+bool pool_is_full(struct pool *pool)
+{
+    return pool_slabs_free(pool) < pool_slabs_reserve(pool);
+}
+
+/* ---- LSNs ---- */
+
+struct lsn pool_lsn_take(struct pool *pool, unsigned loop, uint64_t count)
+{
+    pthread_mutex_lock(&pool->lock);
+    dol_assert(pool->lsn_inflight[loop] == UINT64_MAX);
+    struct lsn first = {pool->run, pool->lsn_next};
+    pool->lsn_inflight[loop] = pool->lsn_next;
+    pool->lsn_next += count;
+    pthread_mutex_unlock(&pool->lock);
+    return first;
+}
+
+void pool_lsn_done(struct pool *pool, unsigned loop)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->lsn_inflight[loop] = UINT64_MAX;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+struct lsn pool_lsn_bound(struct pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    uint64_t next = pool->lsn_next;
+    for (unsigned i = 0; i < pool->loops; i++)
+        if (pool->lsn_inflight[i] < next)
+            next = pool->lsn_inflight[i];
+    struct lsn bound = {pool->run, next - 1};
+    pthread_mutex_unlock(&pool->lock);
+    return bound;
+}

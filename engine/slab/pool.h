@@ -1,0 +1,166 @@
+/*
+ * Pool: the drives of one appliance, their superblocks, the slab table, and the order of records.
+ *
+ * Ownership: a pool owns its drives, keys, erasure codes and slabs. Drives and geometry don't change while it is open.
+ * The slab table, the extent maps and the LSN counter are shared by all loops and guarded by pool->lock, held for short
+ * times and never across an await. A slab's rows, end and last table belong to the loop that appends to it.
+ */
+#ifndef DOL_POOL_H
+#define DOL_POOL_H
+
+#include <dolmen/drive.h>
+#include <dolmen/runtime.h>
+#include <dolmen/store.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "ec.h"
+#include "extent.h"
+#include "index.h"
+#include "seal.h"
+#include "superblock.h"
+
+#define POOL_LOOPS_MAX 64u
+#define POOL_EXTENT_BYTES_MIN                                                                                          \
+    (8u << 20)                      /* half of it takes a row with a whole chunk and a directory, even with k = 1 */
+#define POOL_EXTENTS_PER_DRIVE 256u /* aimed at when the extent size is chosen by drive size */
+#define POOL_LOCK_TIMEOUT_NS   (10ull * 1000 * 1000 * 1000)
+
+#define POOL_MAGIC 0x504f4f4cu
+#define SLAB_MAGIC 0x534c4142u
+
+struct slab_member {
+    unsigned drive; /* index into pool->drives */
+    uint32_t extent;
+};
+
+struct slab {
+    unsigned magic;
+    uint64_t id;
+    struct uuid life;
+    uint64_t run;
+    uint8_t k, m;
+    enum slab_state state;
+    const struct ec *ec;
+    struct slab_member members[FORMAT_MEMBERS_MAX];
+    uint64_t rows;      /* acknowledged; the loop that appends, or recovery */
+    uint32_t end_block; /* where the next row goes */
+    struct sha256 last_table;
+    struct slab *hash_next;
+};
+
+struct pool_drive {
+    struct uuid uuid;
+    struct drive *drive; /* NULL: missing */
+    uint32_t incarnation;
+    uint32_t extents;
+    uint32_t extents_free; /* lock */
+    uint8_t *extent_used;  /* lock; one byte per extent */
+    uint32_t extent_hint;  /* lock; where the search for a free one begins */
+    atomic_bool faulted;   /* a write failed in this run: no new slab takes it */
+};
+
+struct pool_counters {
+    _Atomic uint64_t rows, rows_empty, records, drive_bytes_written, reads_reconstructed, slabs_sealed, slabs_ended;
+};
+
+struct appender;
+
+#define POOL_SLAB_BUCKETS 4096u
+#define POOL_EC_MAX       16u
+
+struct pool {
+    unsigned magic;
+    struct superblock sb; /* as written last, but for the fields that differ per drive */
+    struct keyring *keys; /* NULL: not encrypted */
+    struct opener *opener;
+    struct index *index; /* borrowed; where acknowledged rows are published */
+    unsigned drive_count;
+    struct pool_drive drives[FORMAT_DRIVES_MAX];
+    struct drive *given[FORMAT_DRIVES_MAX]; /* all that were given to pool_open(), members or not */
+    unsigned given_count;
+    bool owns_drives; /* set once the store is open: pool_close() closes them */
+    uint64_t run;
+    unsigned loops;
+    struct appender *appenders[POOL_LOOPS_MAX];
+    struct pool_counters counters;
+
+    pthread_mutex_t lock;
+    struct slab *slabs[POOL_SLAB_BUCKETS]; /* lock */
+    uint64_t slab_count;                   /* lock */
+    uint32_t slab_counter;                 /* lock; low half of the last slab id of this run */
+    uint64_t lsn_next;                     /* lock; next counter of this run */
+    uint64_t lsn_inflight[POOL_LOOPS_MAX]; /* lock; first counter of the loop's row in flight, UINT64_MAX: none */
+    bool read_only;                        /* lock */
+    char reason[160];                      /* lock; why read-only or degraded */
+    struct ec *ecs[POOL_EC_MAX];           /* lock */
+    struct {
+        uint8_t k, m;
+    } ec_geometry[POOL_EC_MAX];
+    unsigned ec_count;
+    struct compliance_clock {
+        uint64_t base_s; /* clock at open */
+        uint64_t opened_boottime_ns;
+    } clock;
+};
+
+/*
+ * [await] Reads superblocks, decides which drives belong, unwraps keys, begins a new run (read-write). `drives` are
+ * taken on success only. No slab is known yet: pool_scan() (recover.h) comes next.
+ */
+DOL_MUST_CHECK enum dol_err pool_open(const struct store_config *config, struct pool **out);
+/* [await] Persists clocks (read-write), closes the drives if it owns them, frees. Appenders are stopped. */
+void pool_close(struct pool *pool);
+
+/* The erasure code for a geometry, made and self-tested once. EUNSUPPORTED, ENOMEM. */
+DOL_MUST_CHECK enum dol_err pool_ec(struct pool *pool, unsigned k, unsigned m, const struct ec **out);
+
+/* Makes the pool read-only for the rest of this run; the first reason stays. */
+void pool_set_read_only(struct pool *pool, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool pool_is_read_only(struct pool *pool);
+
+/* Superblocks of all present drives get `pool->sb` with the next sequence; each copy durable before the next. [await]
+ * EIO when any drive fails. */
+DOL_MUST_CHECK enum dol_err pool_write_superblocks(struct pool *pool);
+
+/* Compliance clock, seconds since 1970. */
+uint64_t pool_compliance_now_s(const struct pool *pool);
+
+/* ---- slabs ---- */
+
+struct slab *pool_slab_find(struct pool *pool, uint64_t id);
+/* Takes ownership of a slab whose extents are marked in use. */
+void pool_slab_add(struct pool *pool, struct slab *slab);
+void pool_slab_remove(struct pool *pool, struct slab *slab);
+/* Calls fn for each slab, lock not held; no slab may be added or removed meanwhile but at the front of a bucket. */
+typedef void pool_slab_fn(void *arg, struct slab *slab);
+void pool_slab_each(struct pool *pool, pool_slab_fn *fn, void *arg);
+
+/* How many more slabs of the pool's geometry could be opened. */
+unsigned pool_slabs_free(struct pool *pool);
+/* PUTs are refused with EFULL below this many: an open slab and its successor per loop, recovery, and what compaction
+ * will need. */
+unsigned pool_slabs_reserve(const struct pool *pool);
+bool pool_is_full(struct pool *pool);
+
+/* Absolute offset on the drive of block `block` in an extent. */
+static inline uint64_t pool_extent_offset(const struct pool *pool, uint32_t extent, uint32_t block)
+{
+    return FORMAT_EXTENTS_OFFSET + (uint64_t)extent * pool->sb.extent_bytes + (uint64_t)block * FORMAT_BLOCK_BYTES;
+}
+
+static inline uint32_t pool_extent_blocks(const struct pool *pool)
+{
+    return (uint32_t)(pool->sb.extent_bytes / FORMAT_BLOCK_BYTES);
+}
+
+/* ---- LSNs ---- */
+
+/* The next `count` LSNs, registered as in flight on this loop until pool_lsn_done(). */
+struct lsn pool_lsn_take(struct pool *pool, unsigned loop, uint64_t count);
+void pool_lsn_done(struct pool *pool, unsigned loop);
+/* Everything at or below it is acknowledged and published, or dead: the bound for index_commit(). */
+struct lsn pool_lsn_bound(struct pool *pool);
+
+#endif

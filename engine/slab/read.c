@@ -1,0 +1,378 @@
+/* Reading records and rows: see read.h. */
+#include "read.h"
+
+#include <stdlib.h>
+
+#include "dol_assert.h"
+#include "log.h"
+
+#define BLOCK FORMAT_BLOCK_BYTES
+
+static struct drive *member_drive(const struct pool *pool, const struct slab *slab, unsigned member)
+{
+    return pool->drives[slab->members[member].drive].drive;
+}
+
+static uint8_t *blocks_alloc(size_t len)
+{
+    return aligned_alloc(BLOCK, (len + BLOCK - 1) / BLOCK * BLOCK);
+}
+
+/* ---- whole rows ---- */
+
+/* Reads `len` bytes at the same block of every member into out[i]; errors and missing members give ops[i].err. */
+static void read_members(struct pool *pool, struct slab *slab, uint32_t block, uint8_t *const *out, size_t len,
+                         enum dol_err *errs)
+{
+    struct drive_op ops[FORMAT_MEMBERS_MAX];
+    struct join join;
+    unsigned members = (unsigned)(slab->k + slab->m);
+    join_init(&join);
+    for (unsigned i = 0; i < members; i++) {
+        struct drive *d = member_drive(pool, slab, i);
+        ops[i].err = DOL_EIO;
+        if (d != NULL)
+            drive_read_start(d, &ops[i], &join, pool_extent_offset(pool, slab->members[i].extent, block), out[i], len);
+    }
+    join_wait(&join);
+    for (unsigned i = 0; i < members; i++)
+        errs[i] = ops[i].err;
+}
+
+static bool header_is_of(const struct unit_header *h, const struct pool *pool, const struct slab *slab, unsigned member,
+                         uint32_t row_block)
+{
+    const struct slab_member *m = &slab->members[member];
+    return uuid_equal(h->pool, pool->sb.pool) && h->slab == slab->id && h->k == slab->k && h->m == slab->m &&
+           h->member == member && h->row_block == row_block && uuid_equal(h->drive, pool->drives[m->drive].uuid) &&
+           h->extent == m->extent;
+}
+
+struct judged_header {
+    bool good;
+    struct unit_header header;
+    uint32_t digests[FORMAT_MEMBERS_MAX];
+    struct sha256 table;
+};
+
+/* The table that most headers give; index of one that has it, or -1. */
+static int elect_table(const struct judged_header *h, unsigned members)
+{
+    int best = -1;
+    unsigned best_votes = 0;
+    for (unsigned i = 0; i < members; i++) {
+        unsigned votes = 0;
+        if (!h[i].good)
+            continue;
+        for (unsigned j = 0; j < members; j++)
+            votes += h[j].good && sha256_equal(&h[j].table, &h[i].table);
+        if (votes > best_votes) {
+            best_votes = votes;
+            best = (int)i;
+        }
+    }
+    return best;
+}
+
+static void judge_header(const struct pool *pool, const struct slab *slab, unsigned member, uint32_t row_block,
+                         const uint8_t *block, struct judged_header *out, uint32_t *crcs)
+{
+    size_t needed;
+    out->good = unit_header_decode(block, BLOCK, slab->life, &out->header, out->digests, crcs, &needed) == DOL_OK &&
+                header_is_of(&out->header, pool, slab, member, row_block);
+    if (out->good)
+        out->table = unit_table_hash(slab->life, out->header.row, &out->header.prev_table, out->digests,
+                                     (unsigned)(slab->k + slab->m));
+}
+
+enum dol_err row_probe(struct pool *pool, struct slab *slab, uint32_t row_block, struct row_probe *out)
+{
+    unsigned members = (unsigned)(slab->k + slab->m);
+    uint8_t *buffer = blocks_alloc((size_t)members * BLOCK);
+    struct judged_header *judged = calloc(members, sizeof *judged);
+    uint8_t *blocks[FORMAT_MEMBERS_MAX] = {0};
+    enum dol_err errs[FORMAT_MEMBERS_MAX];
+    enum dol_err err = DOL_ENOMEM;
+
+    memset(out, 0, sizeof *out);
+    if (buffer == NULL || judged == NULL)
+        goto out;
+    for (unsigned i = 0; i < members; i++)
+        blocks[i] = buffer + (size_t)i * BLOCK;
+    read_members(pool, slab, row_block, blocks, BLOCK, errs);
+    for (unsigned i = 0; i < members; i++) {
+        if (errs[i] == DOL_OK)
+            judge_header(pool, slab, i, row_block, blocks[i], &judged[i], NULL);
+        else if (errs[i] == DOL_ESTOPPED) {
+            err = DOL_ESTOPPED;
+            goto out;
+        } else
+            out->unreadable++;
+    }
+    int best = elect_table(judged, members);
+    err = DOL_ENOTFOUND;
+    if (best >= 0) {
+        out->header = judged[best].header;
+        out->table = judged[best].table;
+        for (unsigned i = 0; i < members; i++)
+            out->good += judged[i].good && sha256_equal(&judged[i].table, &out->table);
+        err = DOL_OK;
+    }
+out:
+    free(buffer);
+    free(judged);
+    return err;
+}
+
+void row_image_free(struct row_image *row)
+{
+    free(row->buffer);
+    row->buffer = NULL;
+}
+
+static void judge_units(struct pool *pool, struct slab *slab, uint32_t row_block, const enum dol_err *errs,
+                        struct judged_header *judged, struct row_image *row)
+{
+    unsigned members = (unsigned)(slab->k + slab->m);
+    uint32_t crcs[UNIT_CRCS_MAX];
+    size_t unit_bytes = (size_t)row->layout.unit_blocks * BLOCK;
+    for (unsigned i = 0; i < members; i++) {
+        const uint8_t *unit = row->buffer + i * unit_bytes;
+        judged[i].good = false;
+        if (errs[i] != DOL_OK) {
+            row->unreadable++;
+            continue;
+        }
+        judge_header(pool, slab, i, row_block, unit, &judged[i], crcs);
+        judged[i].good = judged[i].good && judged[i].header.unit_blocks == row->layout.unit_blocks &&
+                         unit_payload_ok(unit + row->layout.header_bytes, &row->layout, crcs) &&
+                         unit_digest(crcs, row->layout.crc_count) == judged[i].digests[i];
+    }
+    int best = elect_table(judged, members);
+    if (best < 0)
+        return;
+    row->header = judged[best].header;
+    row->table = judged[best].table;
+    for (unsigned i = 0; i < members; i++) {
+        row->good_unit[i] = judged[i].good && sha256_equal(&judged[i].table, &row->table);
+        row->good += row->good_unit[i];
+    }
+}
+
+static void rebuild_data(struct slab *slab, struct row_image *row)
+{
+    unsigned bad[FORMAT_MEMBERS_MAX], bad_count = 0;
+    for (unsigned i = 0; i < slab->k; i++)
+        if (!row->good_unit[i])
+            bad[bad_count++] = i;
+    row->complete_data =
+        bad_count == 0 || (row->good >= slab->k && ec_reconstruct(slab->ec, row->payloads, row->good_unit, bad,
+                                                                  bad_count, row->layout.payload_bytes) == DOL_OK);
+}
+
+enum dol_err row_load(struct pool *pool, struct slab *slab, uint32_t row_block, uint32_t unit_blocks,
+                      struct row_image *row)
+{
+    unsigned members = (unsigned)(slab->k + slab->m);
+    struct judged_header *judged = calloc(members, sizeof *judged);
+    uint8_t *units[FORMAT_MEMBERS_MAX] = {0};
+    enum dol_err errs[FORMAT_MEMBERS_MAX];
+    enum dol_err err = DOL_ENOMEM;
+
+    memset(row, 0, sizeof *row);
+    if (!row_layout_of_unit(unit_blocks, slab->k, slab->m, &row->layout) ||
+        (uint64_t)row_block + unit_blocks > pool_extent_blocks(pool)) {
+        err = DOL_ECORRUPT;
+        goto out;
+    }
+    size_t unit_bytes = (size_t)unit_blocks * BLOCK;
+    row->buffer = blocks_alloc(members * unit_bytes);
+    if (row->buffer == NULL || judged == NULL)
+        goto out;
+    for (unsigned i = 0; i < members; i++) {
+        units[i] = row->buffer + i * unit_bytes;
+        row->payloads[i] = units[i] + row->layout.header_bytes;
+    }
+    read_members(pool, slab, row_block, units, unit_bytes, errs);
+    for (unsigned i = 0; i < members; i++) {
+        if (errs[i] == DOL_ESTOPPED) {
+            err = DOL_ESTOPPED;
+            goto out;
+        }
+    }
+    judge_units(pool, slab, row_block, errs, judged, row);
+    rebuild_data(slab, row);
+    err = DOL_OK;
+out:
+    free(judged);
+    if (err != DOL_OK)
+        row_image_free(row);
+    return err;
+}
+
+void row_image_copy(const struct row_image *row, uint32_t offset, void *out, size_t len)
+{
+    uint8_t *to = out;
+    while (len > 0) {
+        uint32_t unit = offset / row->layout.payload_bytes;
+        uint32_t at = offset % row->layout.payload_bytes;
+        size_t n = row->layout.payload_bytes - at;
+        if (n > len)
+            n = len;
+        memcpy(to, row->payloads[unit] + at, n);
+        to += n;
+        offset += (uint32_t)n;
+        len -= n;
+    }
+}
+
+/* ---- records ---- */
+
+struct span {
+    unsigned member;
+    uint64_t offset; /* in the extent, block aligned */
+    size_t len;      /* block aligned */
+    size_t skip;     /* bytes before the record's piece */
+    size_t piece;    /* bytes of the record in this unit */
+};
+
+/* The block ranges a record lies in; at most k. */
+static unsigned record_spans(const struct place *p, const struct row_layout *layout, struct span *spans)
+{
+    unsigned n = 0;
+    uint32_t at = p->offset_bytes;
+    uint32_t end = p->offset_bytes + p->stored_bytes;
+    while (at < end) {
+        uint32_t unit = at / layout->payload_bytes;
+        uint32_t unit_end = (unit + 1) * layout->payload_bytes;
+        uint32_t to = end < unit_end ? end : unit_end;
+        uint64_t first = (uint64_t)p->row_block * BLOCK + layout->header_bytes + at % layout->payload_bytes;
+        uint64_t last = first + (to - at);
+        spans[n].member = unit;
+        spans[n].offset = first / BLOCK * BLOCK;
+        spans[n].len = (size_t)((last + BLOCK - 1) / BLOCK * BLOCK - spans[n].offset);
+        spans[n].skip = (size_t)(first - spans[n].offset);
+        spans[n].piece = to - at;
+        n++;
+        at = to;
+    }
+    return n;
+}
+
+/* Reads the spans and gathers the record at *record within a new buffer. */
+static enum dol_err read_spans(struct pool *pool, struct slab *slab, const struct span *spans, unsigned count,
+                               uint8_t **buffer, uint8_t **record)
+{
+    struct drive_op ops[FORMAT_DATA_UNITS_MAX];
+    struct join join;
+    size_t total = 0;
+    for (unsigned i = 0; i < count; i++) {
+        if (member_drive(pool, slab, spans[i].member) == NULL)
+            return DOL_EIO;
+        total += spans[i].len;
+    }
+    uint8_t *buf = blocks_alloc(total);
+    if (buf == NULL)
+        return DOL_ENOMEM;
+    join_init(&join);
+    size_t at = 0;
+    for (unsigned i = 0; i < count; i++) {
+        drive_read_start(member_drive(pool, slab, spans[i].member), &ops[i], &join,
+                         pool_extent_offset(pool, slab->members[spans[i].member].extent, 0) + spans[i].offset, buf + at,
+                         spans[i].len);
+        at += spans[i].len;
+    }
+    join_wait(&join);
+    enum dol_err err = DOL_OK;
+    for (unsigned i = 0; i < count; i++)
+        if (ops[i].err != DOL_OK)
+            err = ops[i].err;
+    if (err != DOL_OK) {
+        free(buf);
+        return err;
+    }
+    /* pieces move together towards the front; the first stays where it is */
+    *record = buf + spans[0].skip;
+    uint8_t *to = *record + spans[0].piece;
+    at = spans[0].len;
+    for (unsigned i = 1; i < count; i++) {
+        memmove(to, buf + at + spans[i].skip, spans[i].piece);
+        to += spans[i].piece;
+        at += spans[i].len;
+    }
+    *buffer = buf;
+    return DOL_OK;
+}
+
+static enum dol_err open_expected(struct pool *pool, uint8_t *record, const struct place *place, struct lsn lsn,
+                                  struct record_read *out)
+{
+    enum dol_err err = opener_open(pool->opener, record, place->stored_bytes, &out->header, &out->body);
+    if (err == DOL_OK && lsn_compare(out->header.lsn, lsn) != 0)
+        err = DOL_ECORRUPT;
+    return err;
+}
+
+static enum dol_err read_rebuilt(struct pool *pool, struct slab *slab, const struct place *place, struct lsn lsn,
+                                 struct record_read *out)
+{
+    struct row_image row;
+    enum dol_err err = row_load(pool, slab, place->row_block, place->unit_blocks, &row);
+    if (err != DOL_OK)
+        return err;
+    if (!row.complete_data) {
+        err = row.unreadable > slab->m ? DOL_EINCOMPLETE : DOL_ECORRUPT;
+        log_error("slab", "row lost slab=%llx block=%u good=%u of %u", (unsigned long long)slab->id, place->row_block,
+                  row.good, slab->k);
+        goto out;
+    }
+    out->buffer = blocks_alloc(place->stored_bytes);
+    if (out->buffer == NULL) {
+        err = DOL_ENOMEM;
+        goto out;
+    }
+    row_image_copy(&row, place->offset_bytes, out->buffer, place->stored_bytes);
+    err = open_expected(pool, out->buffer, place, lsn, out);
+    if (err == DOL_OK)
+        atomic_fetch_add(&pool->counters.reads_reconstructed, 1);
+    else
+        record_read_free(out);
+out:
+    row_image_free(&row);
+    return err;
+}
+
+enum dol_err pool_read_record(struct pool *pool, const struct place *place, struct lsn lsn, struct record_read *out)
+{
+    struct row_layout layout;
+    struct span spans[FORMAT_DATA_UNITS_MAX];
+    uint8_t *record;
+
+    memset(out, 0, sizeof *out);
+    struct slab *slab = pool_slab_find(pool, place->slab);
+    if (slab == NULL)
+        return DOL_ENOTFOUND;
+    if (!row_layout_of_unit(place->unit_blocks, slab->k, slab->m, &layout) ||
+        (uint64_t)place->offset_bytes + place->stored_bytes > (uint64_t)layout.payload_bytes * slab->k ||
+        (uint64_t)place->row_block + place->unit_blocks > pool_extent_blocks(pool) || place->stored_bytes == 0)
+        return DOL_ECORRUPT;
+    unsigned count = record_spans(place, &layout, spans);
+    enum dol_err err = read_spans(pool, slab, spans, count, &out->buffer, &record);
+    if (err == DOL_ENOMEM || err == DOL_ESTOPPED)
+        return err;
+    if (err == DOL_OK) {
+        err = open_expected(pool, record, place, lsn, out);
+        if (err == DOL_OK)
+            return DOL_OK;
+        record_read_free(out);
+        if (err != DOL_ECORRUPT)
+            return err;
+    }
+    return read_rebuilt(pool, slab, place, lsn, out);
+}
+
+void record_read_free(struct record_read *r)
+{
+    free(r->buffer);
+    r->buffer = NULL;
+}

@@ -1,0 +1,59 @@
+/*
+ * Reading: one record by its place, verified before anybody sees it; or a whole row, for recovery and repair.
+ *
+ * The fast path reads only the blocks the record lies in, without unit headers, and trusts nothing but the record's own
+ * tag. When a read fails, a member is missing or the tag is wrong, the row's units are read whole, judged by their
+ * headers, CRCs and siblings, and the record is rebuilt from k good ones.
+ */
+#ifndef DOL_READ_H
+#define DOL_READ_H
+
+#include "pool.h"
+#include "unit.h"
+
+struct record_read {
+    uint8_t *buffer; /* owned; body borrows from it */
+    struct record_header header;
+    struct bytes body; /* plain */
+};
+
+/*
+ * [await] ECORRUPT: fewer than k good units, or the record is wrong in spite of k good ones. EINCOMPLETE: fewer than k
+ * units could be read. ENOTFOUND: no such slab. A record with another LSN than the index knows is as bad as one with a
+ * wrong tag: a misdirected write may have put it there.
+ */
+DOL_MUST_CHECK enum dol_err pool_read_record(struct pool *pool, const struct place *place, struct lsn lsn,
+                                             struct record_read *out);
+void record_read_free(struct record_read *r);
+
+/* What the header blocks of all members at one place say; payloads are not looked at. */
+struct row_probe {
+    struct unit_header header; /* of the row, from a good member */
+    struct sha256 table;       /* table hash that most good headers give */
+    unsigned good;             /* members whose header is good and agrees */
+    unsigned unreadable;       /* members missing or failing to read */
+};
+/* [await] ENOTFOUND: no member has a header of this slab's life at the block. */
+DOL_MUST_CHECK enum dol_err row_probe(struct pool *pool, struct slab *slab, uint32_t row_block, struct row_probe *out);
+
+/* A row with its payloads. */
+struct row_image {
+    struct unit_header header;
+    struct row_layout layout;
+    struct sha256 table;
+    uint8_t *buffer; /* owned: k + m units */
+    uint8_t *payloads[FORMAT_MEMBERS_MAX];
+    bool good_unit[FORMAT_MEMBERS_MAX]; /* as found on the drives */
+    unsigned good;
+    unsigned unreadable;
+    bool complete_data; /* the k data payloads are good, read or rebuilt */
+};
+/* [await] unit_blocks as the place or probe says. OK also when too few units are good: look at complete_data. ENOMEM,
+ * ESTOPPED. */
+DOL_MUST_CHECK enum dol_err row_load(struct pool *pool, struct slab *slab, uint32_t row_block, uint32_t unit_blocks,
+                                     struct row_image *out);
+void row_image_free(struct row_image *row);
+/* Copies [offset, offset + len) of the row's data. */
+void row_image_copy(const struct row_image *row, uint32_t offset, void *out, size_t len);
+
+#endif

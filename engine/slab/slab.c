@@ -1,0 +1,325 @@
+/*
+ * Opening slabs ahead of need, preparing their extents, and choosing drives.
+ *
+ * A slab exists once its extent headers are durable on every member; a crash before leaves headers on some, and no row,
+ * so nothing was acknowledged in it.
+ */
+#include <stdlib.h>
+
+#include "appender.h"
+#include "dol_assert.h"
+#include "log.h"
+
+struct prepare_job {
+    struct drive *drive;
+    uint64_t offset, len;
+    struct join *join;
+    enum dol_err err;
+};
+
+static void prepare_job_run(void *arg)
+{
+    struct prepare_job *job = arg;
+    job->err = drive_prepare(job->drive, job->offset, job->len);
+    join_done(job->join);
+}
+
+static enum dol_err prepare_members(struct pool *pool, struct slab *slab, uint32_t from, uint32_t to)
+{
+    struct prepare_job jobs[FORMAT_MEMBERS_MAX];
+    struct join join;
+    unsigned members = (unsigned)(slab->k + slab->m);
+    enum dol_err err = DOL_OK;
+
+    join_init(&join);
+    for (unsigned i = 0; i < members; i++) {
+        jobs[i] = (struct prepare_job){pool->drives[slab->members[i].drive].drive,
+                                       pool_extent_offset(pool, slab->members[i].extent, from),
+                                       (uint64_t)(to - from) * FORMAT_BLOCK_BYTES, &join, DOL_OK};
+        join_add(&join);
+        if (fiber_spawn(prepare_job_run, &jobs[i], "prepare") != DOL_OK)
+            prepare_job_run(&jobs[i]);
+    }
+    join_wait(&join);
+    for (unsigned i = 0; i < members; i++)
+        if (jobs[i].err != DOL_OK)
+            err = jobs[i].err;
+    return err;
+}
+
+enum dol_err slab_write_members(struct pool *pool, struct slab *slab, uint32_t block, uint8_t *const *buffers,
+                                size_t len)
+{
+    struct drive_op ops[FORMAT_MEMBERS_MAX];
+    struct join join;
+    unsigned members = (unsigned)(slab->k + slab->m);
+    enum dol_err err = DOL_OK;
+
+    join_init(&join);
+    for (unsigned i = 0; i < members; i++)
+        drive_write_start(pool->drives[slab->members[i].drive].drive, &ops[i], &join,
+                          pool_extent_offset(pool, slab->members[i].extent, block), buffers[i], len);
+    join_wait(&join);
+    for (unsigned i = 0; i < members; i++) {
+        if (ops[i].err == DOL_OK)
+            continue;
+        struct pool_drive *d = &pool->drives[slab->members[i].drive];
+        if (ops[i].err != DOL_ESTOPPED && !atomic_exchange(&d->faulted, true))
+            log_error("slab", "write failed drive=%s error=%s", d->drive->name, dol_err_name(ops[i].err));
+        err = ops[i].err;
+    }
+    return err;
+}
+
+static uint32_t extent_take(struct pool_drive *d)
+{
+    dol_assert(d->extents_free > 0);
+    uint32_t e = d->extent_hint;
+    while (d->extent_used[e])
+        e = (e + 1) % d->extents;
+    d->extent_used[e] = 1;
+    d->extents_free--;
+    d->extent_hint = (e + 1) % d->extents;
+    return e;
+}
+
+/* Emptiest first; a stable order makes runs repeatable. */
+static unsigned candidates(struct pool *pool, unsigned *out)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < pool->drive_count; i++) {
+        struct pool_drive *d = &pool->drives[i];
+        if (d->drive == NULL || atomic_load(&d->faulted) || d->extents_free == 0)
+            continue;
+        unsigned at = n++;
+        while (at > 0 && pool->drives[out[at - 1]].extents_free < d->extents_free) {
+            out[at] = out[at - 1];
+            at--;
+        }
+        out[at] = i;
+    }
+    return n;
+}
+
+static enum dol_err slab_allocate(struct pool *pool, unsigned k, unsigned m, struct slab *slab)
+{
+    unsigned order[FORMAT_DRIVES_MAX];
+    unsigned members = k + m;
+    pthread_mutex_lock(&pool->lock);
+    if (candidates(pool, order) < members) {
+        pthread_mutex_unlock(&pool->lock);
+        return DOL_EFULL;
+    }
+    uint32_t counter = ++pool->slab_counter;
+    slab->id = pool->run << 32 | counter;
+    for (unsigned i = 0; i < members; i++) {
+        /* rotating the roles spreads parity over the drives */
+        unsigned drive = order[(i + counter) % members];
+        slab->members[i].drive = drive;
+        slab->members[i].extent = extent_take(&pool->drives[drive]);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return DOL_OK;
+}
+
+static enum dol_err write_headers(struct pool *pool, struct slab *slab)
+{
+    struct extent_header *h = calloc(1, sizeof *h);
+    uint8_t *block = aligned_alloc(FORMAT_BLOCK_BYTES, (size_t)EXTENT_HEADER_BYTES * FORMAT_MEMBERS_MAX);
+    uint8_t *buffers[FORMAT_MEMBERS_MAX];
+    unsigned members = (unsigned)(slab->k + slab->m);
+    enum dol_err err = DOL_ENOMEM;
+
+    if (h == NULL || block == NULL)
+        goto out;
+    h->pool = pool->sb.pool;
+    h->slab = slab->id;
+    h->life = slab->life;
+    h->run = slab->run;
+    h->epoch = pool->sb.epoch;
+    h->extent_bytes = pool->sb.extent_bytes;
+    h->created_s = clock_realtime_ns() / 1000000000;
+    h->key_id = pool->keys ? keyring_current(pool->keys) : 0;
+    h->k = slab->k;
+    h->m = slab->m;
+    h->ec_alg = slab->m ? FORMAT_EC_RS_CAUCHY : 0;
+    for (unsigned i = 0; i < members; i++)
+        h->members[i] =
+            (struct extent_member){pool->drives[slab->members[i].drive].uuid,
+                                   pool->drives[slab->members[i].drive].incarnation, slab->members[i].extent};
+    for (unsigned i = 0; i < members; i++) {
+        h->member = (uint8_t)i;
+        buffers[i] = block + (size_t)i * EXTENT_HEADER_BYTES;
+        extent_header_encode(h, buffers[i]);
+    }
+    err = slab_write_members(pool, slab, 0, buffers, EXTENT_HEADER_BYTES);
+out:
+    free(h);
+    free(block);
+    return err;
+}
+
+static uint32_t prepare_step(const struct pool *pool, uint32_t from)
+{
+    uint32_t to = from + APPEND_PREPARE_BYTES / FORMAT_BLOCK_BYTES;
+    uint32_t end = pool_extent_blocks(pool);
+    return to < end ? to : end;
+}
+
+enum dol_err slab_open_new(struct pool *pool, unsigned k, unsigned m, struct slab **out)
+{
+    struct slab *slab = calloc(1, sizeof *slab);
+    if (slab == NULL)
+        return DOL_ENOMEM;
+    slab->magic = SLAB_MAGIC;
+    slab->run = pool->run;
+    slab->k = (uint8_t)k;
+    slab->m = (uint8_t)m;
+    slab->state = SLAB_STATE_OPEN;
+    slab->end_block = EXTENT_HEADER_BYTES / FORMAT_BLOCK_BYTES;
+    random_fill(slab->life.b, sizeof slab->life.b);
+    enum dol_err err = pool_ec(pool, k, m, &slab->ec);
+    if (err == DOL_OK)
+        err = slab_allocate(pool, k, m, slab);
+    if (err != DOL_OK) {
+        free(slab);
+        return err;
+    }
+    pool_slab_add(pool, slab);
+    err = prepare_members(pool, slab, 0, prepare_step(pool, 0));
+    if (err == DOL_OK)
+        err = write_headers(pool, slab);
+    if (err != DOL_OK) {
+        /* headers may lie on some members: the extents stay taken until the next open finds the slab empty */
+        slab->state = SLAB_STATE_ENDED;
+        return err;
+    }
+    *out = slab;
+    return DOL_OK;
+}
+
+enum dol_err slab_stamp(struct pool *pool, struct slab *slab)
+{
+    uint8_t *zero = aligned_alloc(FORMAT_BLOCK_BYTES, EXTENT_HEADER_BYTES);
+    uint8_t *buffers[FORMAT_MEMBERS_MAX];
+    if (zero == NULL)
+        return DOL_ENOMEM;
+    memset(zero, 0, EXTENT_HEADER_BYTES);
+    for (unsigned i = 0; i < FORMAT_MEMBERS_MAX; i++)
+        buffers[i] = zero;
+    enum dol_err err = slab_write_members(pool, slab, 0, buffers, EXTENT_HEADER_BYTES);
+    free(zero);
+    if (err == DOL_OK)
+        pool_slab_remove(pool, slab);
+    return err;
+}
+
+enum dol_err appender_adopt(struct appender *a, struct slab *slab)
+{
+    enum dol_err err = sealer_new(a->pool->keys, slab->life, &a->sealer);
+    if (err != DOL_OK)
+        return err;
+    a->slab = slab;
+    a->prepared_block = prepare_step(a->pool, 0);
+    a->unproven = false;
+    a->directory.len = 0;
+    a->directory.row_count = 0;
+    a->directory.lsn_min = (struct lsn){0, 0};
+    a->directory.lsn_max = (struct lsn){0, 0};
+    return DOL_OK;
+}
+
+void appender_drop_slab(struct appender *a)
+{
+    sealer_free(a->sealer);
+    a->sealer = NULL;
+    a->slab = NULL;
+    a->unproven = false;
+}
+
+uint32_t slab_rows_limit(const struct pool *pool, const struct slab *slab)
+{
+    uint32_t directory = row_layout_for(record_stored_bytes(DIRECTORY_RECORD_BYTES_MAX), slab->k, slab->m).unit_blocks;
+    return pool_extent_blocks(pool) - EXTENT_FOOTER_BYTES / FORMAT_BLOCK_BYTES - directory;
+}
+
+/* ---- background work of an appender: the next slab, the next step of preparation ---- */
+
+static void open_next_run(void *arg)
+{
+    struct appender *a = arg;
+    struct slab *slab = NULL;
+    a->next_err = slab_open_new(a->pool, a->pool->sb.k, a->pool->sb.m, &slab);
+    a->next = slab;
+    a->opening_next = false;
+    waitq_wake_all(&a->next_ready);
+}
+
+static void open_next_start(struct appender *a)
+{
+    if (a->next != NULL || a->opening_next)
+        return;
+    a->opening_next = true;
+    if (fiber_spawn(open_next_run, a, "slab-open") != DOL_OK)
+        open_next_run(a);
+}
+
+static void prepare_run(void *arg)
+{
+    struct appender *a = arg;
+    struct slab *slab = a->slab;
+    uint32_t to = prepare_step(a->pool, a->prepared_block);
+    enum dol_err err = prepare_members(a->pool, slab, a->prepared_block, to);
+    if (err == DOL_OK && a->slab == slab)
+        a->prepared_block = to;
+    a->prepare_err = err;
+    a->preparing = false;
+    waitq_wake_all(&a->prepared);
+}
+
+static void prepare_start(struct appender *a)
+{
+    if (a->preparing || a->prepared_block >= pool_extent_blocks(a->pool))
+        return;
+    a->preparing = true;
+    if (fiber_spawn(prepare_run, a, "prepare-ahead") != DOL_OK)
+        prepare_run(a);
+}
+
+enum dol_err appender_prepare(struct appender *a, uint32_t end)
+{
+    while (a->prepared_block < end) {
+        prepare_start(a);
+        while (a->preparing)
+            waitq_wait(&a->prepared);
+        if (a->prepare_err != DOL_OK && a->prepared_block < end)
+            return a->prepare_err;
+    }
+    if (a->prepared_block - end < APPEND_PREPARE_BYTES / FORMAT_BLOCK_BYTES / 2)
+        prepare_start(a);
+    if (end > pool_extent_blocks(a->pool) / 2)
+        open_next_start(a);
+    return DOL_OK;
+}
+
+enum dol_err appender_slab_for(struct appender *a, uint32_t data_bytes)
+{
+    enum dol_err err;
+    if (a->slab != NULL) {
+        uint32_t need = row_layout_for(data_bytes, a->slab->k, a->slab->m).unit_blocks;
+        if (a->slab->end_block + need <= slab_rows_limit(a->pool, a->slab) &&
+            a->directory.row_count < EXTENT_DIRECTORY_ROWS_MAX - 2)
+            return DOL_OK;
+        err = appender_seal(a);
+        if (err != DOL_OK)
+            return err;
+    }
+    open_next_start(a);
+    while (a->opening_next)
+        waitq_wait(&a->next_ready);
+    if (a->next == NULL)
+        return a->next_err;
+    struct slab *slab = a->next;
+    a->next = NULL;
+    return appender_adopt(a, slab);
+}

@@ -1,0 +1,79 @@
+/* Inside the store library: the store's parts, and helpers that its files share. */
+#ifndef DOL_STORE_IMPL_H
+#define DOL_STORE_IMPL_H
+
+#include <dolmen/store.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "append.h"
+#include "codec.h"
+#include "gates.h"
+#include "read.h"
+
+#define STORE_MAGIC 0x53544f52u
+
+#define STORE_PUTS_MAX          512u /* PUTs in progress */
+#define STORE_CODECS_KEPT       64u
+#define STORE_COMMIT_AGE_NS     (100ull * 1000 * 1000)
+#define STORE_COMMIT_POLL_NS    (20ull * 1000 * 1000)
+#define STORE_COMMIT_BYTES      (4u << 20)
+#define STORE_PENDING_BYTES_MAX (64u << 20)  /* published and not yet in the index: writers wait beyond it */
+#define STORE_OFFLOAD_BYTES_MIN (128u << 10) /* chunks from this size are compressed on an offload thread */
+
+struct store_stats {
+    _Atomic uint64_t puts, gets, deletes, bytes_in, bytes_out;
+    _Atomic uint64_t chunks_written, chunks_deduplicated, bytes_deduplicated, bytes_compressed_in, bytes_compressed_out;
+};
+
+struct dedup;
+
+struct store {
+    unsigned magic;
+    struct pool *pool;
+    struct index *index;
+    struct gates *gates;
+    struct dedup *dedup;
+    struct store_stats stats;
+    unsigned puts_max;
+    _Atomic unsigned puts_now;
+    _Atomic uint32_t bucket_counter;
+    pthread_mutex_t codec_lock;
+    struct codec *codecs[STORE_CODECS_KEPT]; /* codec_lock */
+    unsigned codec_count;
+    /* the committer's fiber, on the loop that opened the store */
+    bool committer_stopping;
+    bool committer_running;
+    bool committer_idle;
+    struct fiber *committer;
+    struct fiber *committer_waiter;
+};
+
+/* A codec for the caller alone, until given back. ENOMEM. */
+DOL_MUST_CHECK enum dol_err store_codec_take(struct store *s, struct codec **out);
+void store_codec_give(struct store *s, struct codec *codec);
+
+/* [await] Appends one group and waits for it; too much unapplied metadata makes it wait first. */
+DOL_MUST_CHECK enum dol_err store_append(struct store *s, struct append_group *group);
+/* [await] Waits while more than STORE_PENDING_BYTES_MAX are unapplied. EBUSY when that lasts. */
+DOL_MUST_CHECK enum dol_err store_wait_for_index(struct store *s);
+
+/* [await] Appends one record whose body is `body`. */
+DOL_MUST_CHECK enum dol_err store_append_body(struct store *s, uint8_t kind, struct bytes body);
+
+/* A version of a key (NULL: the newest, which may be a delete marker), copied out of the index: the caller frees *body.
+ * ENOTFOUND. */
+DOL_MUST_CHECK enum dol_err store_version_get(struct store *s, uint64_t bucket, struct bytes key,
+                                              const struct version_id *version, struct manifest *out, void **body);
+/* ENOBUCKET. */
+DOL_MUST_CHECK enum dol_err store_bucket_id(struct store *s, struct bytes name, uint64_t *id);
+
+/* [await] The record of a chunk or list (kind RECORD_CHUNK or RECORD_CHUNK_LIST) by hash: opened, and checked to be the
+ * one asked for. ENOTFOUND, as pool_read_record(). */
+DOL_MUST_CHECK enum dol_err store_read_chunk(struct store *s, uint8_t kind, const struct sha256 *hash,
+                                             struct record_read *out);
+
+void store_object_info_fill(const struct manifest *m, struct object_info *out);
+
+#endif

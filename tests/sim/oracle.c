@@ -1,0 +1,311 @@
+/* The operations of a world, each checked against what the oracle remembers. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "dol_assert.h"
+#include "world.h"
+
+static const struct bytes bucket_name = {"archive", 7};
+
+static struct bytes key_name(unsigned worker, unsigned key, char out[64])
+{
+    int n = snprintf(out, 64, "worker-%u/study-%u/object-%u", worker, key / 2, key);
+    return bytes_of(out, (size_t)n);
+}
+
+static void remember_maybe(struct world *w, struct key_state *k, int content)
+{
+    for (unsigned i = 0; i < k->maybe_count; i++)
+        if (k->maybe[i] == content)
+            return;
+    if (k->maybe_count == WORLD_MAYBE_MAX)
+        world_fail(w, "too many operations in doubt on one key");
+    else
+        k->maybe[k->maybe_count++] = content;
+}
+
+static void remember_acked(struct key_state *k, int content)
+{
+    k->acked = content;
+    k->maybe_count = 0;
+}
+
+/* An operation may fail without an answer only after a power cut or an injected write fault. */
+static void failed_op(struct world *w, const char *what, enum dol_err err)
+{
+    bool expected = w->crashed || (w->write_fault && (err == DOL_EREADONLY || err == DOL_EIO)) || err == DOL_EFULL;
+    if (!expected)
+        world_fail(w, "%s failed: %s", what, dol_err_name(err));
+}
+
+bool world_ensure_bucket(struct world *w)
+{
+    struct bucket_info info;
+    struct bucket_create req = {bucket_name, bytes_of("owner", 5), bytes_of("us-east-1", 9)};
+    enum dol_err err = store_bucket_get(w->store, bucket_name, &info);
+    if (err == DOL_ENOBUCKET && w->bucket_acked)
+        world_fail(w, "the bucket is gone");
+    if (err == DOL_ENOBUCKET)
+        err = store_bucket_create(w->store, &req, &info);
+    if (err == DOL_OK)
+        w->bucket_acked = true;
+    else
+        failed_op(w, "bucket create", err);
+    return err == DOL_OK;
+}
+
+void world_put(struct world *w, unsigned worker, unsigned key, int content)
+{
+    char name[64];
+    struct key_state *k = &w->keys[worker][key];
+    const struct content *c = &w->contents[content];
+    struct put_request req = {.bucket = bucket_name,
+                              .key = key_name(worker, key, name),
+                              .owner = bytes_of("owner", 5),
+                              .size_hint = world_below(w, 2) ? c->len : UINT64_MAX};
+    struct put_finish fin = {.expected_size = c->len};
+    struct put_result result;
+    struct put *put;
+
+    w->ops++;
+    remember_maybe(w, k, content);
+    enum dol_err err = store_put_begin(w->store, &req, &put);
+    if (err != DOL_OK) {
+        failed_op(w, "put", err);
+        return;
+    }
+    for (size_t at = 0; at < c->len && err == DOL_OK;) {
+        size_t n = 1 + (size_t)world_below(w, 200000);
+        if (n > c->len - at)
+            n = c->len - at;
+        err = store_put_write(put, c->data + at, n);
+        at += n;
+        if (world_below(w, 4) == 0)
+            fiber_yield();
+    }
+    if (err == DOL_OK && world_below(w, 20) == 0) {
+        store_put_abort(put);
+        return;
+    }
+    if (err == DOL_OK)
+        err = store_put_finish(put, &fin, &result);
+    else
+        store_put_abort(put);
+    if (err != DOL_OK) {
+        failed_op(w, "put", err);
+        return;
+    }
+    if (w->crashed)
+        return; /* no answer gets out after a power cut */
+    w->puts_acked++;
+    remember_acked(k, content);
+}
+
+void world_delete(struct world *w, unsigned worker, unsigned key)
+{
+    char name[64];
+    struct key_state *k = &w->keys[worker][key];
+    struct delete_result result;
+    w->ops++;
+    remember_maybe(w, k, CONTENT_ABSENT);
+    enum dol_err err = store_object_delete(w->store, bucket_name, key_name(worker, key, name), NULL, &result);
+    if (err != DOL_OK) {
+        failed_op(w, "delete", err);
+        return;
+    }
+    if (w->crashed)
+        return;
+    if (k->maybe_count <= 1 && result.existed != (k->acked != CONTENT_ABSENT))
+        world_fail(w, "delete of %s says existed=%d", name, result.existed);
+    remember_acked(k, CONTENT_ABSENT);
+}
+
+/* Reads [offset, offset + len) and compares; false with a failure noted, or after a crash. */
+static bool read_equals(struct world *w, struct object *o, const struct content *c, size_t offset, size_t len,
+                        const char *name)
+{
+    struct bytes piece;
+    enum dol_err err = store_object_seek(o, offset, len);
+    size_t at = offset;
+    while (err == DOL_OK && (err = store_object_read(o, &piece)) == DOL_OK && piece.len > 0) {
+        if (piece.len > offset + len - at || memcmp(piece.data, c->data + at, piece.len) != 0) {
+            world_fail(w, "wrong bytes in %s at %zu", name, at);
+            return false;
+        }
+        at += piece.len;
+    }
+    if (err != DOL_OK) {
+        if (!w->crashed)
+            world_fail(w, "read of %s: %s", name, dol_err_name(err));
+        return false;
+    }
+    if (at != offset + len)
+        world_fail(w, "%s ends at %zu, not %zu", name, at, offset + len);
+    return true;
+}
+
+static bool may_hold(const struct key_state *k, int content)
+{
+    if (k->acked == content)
+        return true;
+    for (unsigned i = 0; i < k->maybe_count; i++)
+        if (k->maybe[i] == content)
+            return true;
+    return false;
+}
+
+/* What the key holds, by size and bytes; -2 when that could not be found out. */
+static int observe(struct world *w, unsigned worker, unsigned key)
+{
+    char name[64];
+    struct object *o;
+    struct key_state *k = &w->keys[worker][key];
+    enum dol_err err = store_object_open(w->store, bucket_name, key_name(worker, key, name), NULL, &o);
+    if (err == DOL_ENOTFOUND || (err == DOL_ENOBUCKET && !w->bucket_acked))
+        return CONTENT_ABSENT;
+    if (err != DOL_OK) {
+        if (!w->crashed)
+            world_fail(w, "open of %s: %s", name, dol_err_name(err));
+        return -2;
+    }
+    int found = -2;
+    for (int c = 0; c < (int)WORLD_CONTENTS && found == -2; c++) {
+        if (!may_hold(k, c) || w->contents[c].len != store_object_info(o)->size)
+            continue;
+        struct bytes first = {NULL, 0};
+        bool same = w->contents[c].len == 0;
+        if (!same) {
+            err = store_object_seek(o, 0, w->contents[c].len);
+            if (err == DOL_OK)
+                err = store_object_read(o, &first);
+            if (err != DOL_OK && !w->crashed)
+                world_fail(w, "read of %s: %s", name, dol_err_name(err));
+            same = err == DOL_OK && memcmp(first.data, w->contents[c].data, first.len) == 0;
+        }
+        if (same && read_equals(w, o, &w->contents[c], 0, w->contents[c].len, name))
+            found = c;
+    }
+    if (found == -2 && !w->failed && !w->crashed)
+        world_fail(w, "%s holds %llu bytes that it can't", name, (unsigned long long)store_object_info(o)->size);
+    store_object_close(o);
+    return found;
+}
+
+void world_get(struct world *w, unsigned worker, unsigned key)
+{
+    w->ops++;
+    int found = observe(w, worker, key);
+    if (found != -2 && !w->crashed && !may_hold(&w->keys[worker][key], found))
+        world_fail(w, "worker %u key %u: content %d is not possible, acknowledged was %d", worker, key, found,
+                   w->keys[worker][key].acked);
+}
+
+void world_get_range(struct world *w, unsigned worker, unsigned key)
+{
+    char name[64];
+    struct object *o;
+    struct key_state *k = &w->keys[worker][key];
+    w->ops++;
+    if (k->acked == CONTENT_ABSENT || k->maybe_count > 0)
+        return;
+    const struct content *c = &w->contents[k->acked];
+    enum dol_err err = store_object_open(w->store, bucket_name, key_name(worker, key, name), NULL, &o);
+    if (err != DOL_OK) {
+        if (!w->crashed)
+            world_fail(w, "open of %s: %s", name, dol_err_name(err));
+        return;
+    }
+    size_t offset = c->len ? (size_t)world_below(w, c->len) : 0;
+    size_t len = c->len - offset ? (size_t)world_below(w, c->len - offset) : 0;
+    read_equals(w, o, c, offset, len, name);
+    store_object_close(o);
+}
+
+/* ---- listing ---- */
+
+struct listed {
+    struct world *w;
+    char last[OBJECT_KEY_BYTES_MAX + 1];
+    bool seen[WORLD_WORKERS_MAX][WORLD_KEYS];
+    unsigned count;
+};
+
+static bool on_entry(void *arg, struct bytes key, const struct object_info *info)
+{
+    struct listed *l = arg;
+    unsigned worker, study, object;
+    char name[OBJECT_KEY_BYTES_MAX + 1];
+    memcpy(name, key.data, key.len);
+    name[key.len] = '\0';
+    if (l->count > 0 && strcmp(name, l->last) <= 0)
+        world_fail(l->w, "listing out of order: %s after %s", name, l->last);
+    memcpy(l->last, name, key.len + 1);
+    l->count++;
+    if (info == NULL || sscanf(name, "worker-%u/study-%u/object-%u", &worker, &study, &object) != 3 ||
+        worker >= WORLD_WORKERS_MAX || object >= WORLD_KEYS)
+        world_fail(l->w, "listing has a stranger: %s", name);
+    else
+        l->seen[worker][object] = true;
+    return true;
+}
+
+static bool list_all(struct world *w, struct bytes prefix, struct listed *l)
+{
+    uint8_t last[OBJECT_KEY_BYTES_MAX];
+    size_t last_len = 0;
+    bool truncated = true;
+    memset(l, 0, sizeof *l);
+    l->w = w;
+    while (truncated) {
+        struct list_request req = {.bucket = bucket_name,
+                                   .prefix = prefix,
+                                   .after = bytes_of(last, last_len),
+                                   .max_entries = 1 + (unsigned)world_below(w, 7)};
+        enum dol_err err = store_object_list(w->store, &req, on_entry, l, &truncated, last, &last_len);
+        if (err != DOL_OK) {
+            if (!w->crashed && !(err == DOL_ENOBUCKET && !w->bucket_acked))
+                world_fail(w, "list: %s", dol_err_name(err));
+            return false;
+        }
+    }
+    return true;
+}
+
+void world_list(struct world *w, unsigned worker)
+{
+    struct listed l;
+    char prefix[32];
+    int n = snprintf(prefix, sizeof prefix, "worker-%u/", worker);
+    w->ops++;
+    if (!list_all(w, bytes_of(prefix, (size_t)n), &l) || w->crashed)
+        return;
+    for (unsigned i = 0; i < WORLD_KEYS; i++) {
+        const struct key_state *k = &w->keys[worker][i];
+        if (k->maybe_count == 0 && l.seen[worker][i] != (k->acked != CONTENT_ABSENT))
+            world_fail(w, "listing of worker %u: key %u %s", worker, i,
+                       l.seen[worker][i] ? "should be gone" : "is missing");
+    }
+}
+
+void world_check_all(struct world *w)
+{
+    struct listed l;
+    for (unsigned i = 0; i < w->config.workers && !w->failed && !w->crashed; i++) {
+        for (unsigned j = 0; j < WORLD_KEYS && !w->failed && !w->crashed; j++) {
+            int found = observe(w, i, j);
+            if (found == -2 || w->crashed)
+                return;
+            if (!may_hold(&w->keys[i][j], found))
+                world_fail(w, "worker %u key %u holds content %d, acknowledged was %d", i, j, found,
+                           w->keys[i][j].acked);
+            remember_acked(&w->keys[i][j], found);
+        }
+    }
+    if (w->failed || !list_all(w, bytes_of("", 0), &l) || w->crashed)
+        return;
+    for (unsigned i = 0; i < w->config.workers; i++)
+        for (unsigned j = 0; j < WORLD_KEYS; j++)
+            if (l.seen[i][j] != (w->keys[i][j].acked != CONTENT_ABSENT))
+                world_fail(w, "listing after open: worker %u key %u %s", i, j,
+                           l.seen[i][j] ? "should be gone" : "is missing");
+}

@@ -1,0 +1,283 @@
+/*
+ * The simulator's program.
+ *
+ *   sim_run --seeds N [--first S]    random worlds: workloads, power cuts, rot, lost and old indexes, failing writes
+ *   sim_run --seed S                 replays one, told round by round
+ *   sim_run --exhaustive             a small workload with a power cut at every write, and at every write of the
+ * recovery after it
+ *
+ * Prints the seed of a failing world and exits 1.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dol_assert.h"
+#include "log.h"
+#include "world.h"
+
+/* ---- random worlds ---- */
+
+struct worker_arg {
+    struct world *w;
+    unsigned index;
+};
+
+static void worker_main(void *arg)
+{
+    struct worker_arg *a = arg;
+    struct world *w = a->w;
+    for (unsigned i = 0; i < w->ops_per_worker && !w->crashed && !w->failed; i++) {
+        unsigned key = (unsigned)world_below(w, WORLD_KEYS);
+        unsigned dice = (unsigned)world_below(w, 100);
+        if (dice < 55)
+            world_put(w, a->index, key, (int)world_below(w, WORLD_CONTENTS));
+        else if (dice < 65)
+            world_delete(w, a->index, key);
+        else if (dice < 80)
+            world_get(w, a->index, key);
+        else if (dice < 90)
+            world_get_range(w, a->index, key);
+        else
+            world_list(w, a->index);
+        if (world_below(w, 8) == 0)
+            fiber_sleep(world_below(w, 150) * 1000000);
+    }
+    w->workers_running--;
+    fiber_wake(w->main_fiber);
+}
+
+static void work_at_random(struct world *w)
+{
+    struct worker_arg args[WORLD_WORKERS_MAX];
+    if (!world_ensure_bucket(w))
+        return;
+    if (w->config.m > 0 && world_below(w, 8) == 0) {
+        w->write_fault = true;
+        sim_medium_fail_next_write(w->media[world_below(w, w->config.drives)]);
+    }
+    w->workers_running = w->config.workers;
+    for (unsigned i = 0; i < w->config.workers; i++) {
+        args[i] = (struct worker_arg){w, i};
+        dol_assert(runtime_spawn(w->rt, i % w->config.loops, worker_main, &args[i], "worker") == DOL_OK);
+    }
+    while (w->workers_running > 0)
+        fiber_park();
+}
+
+static void rot(struct world *w, unsigned drive)
+{
+    unsigned flips = 1 + (unsigned)world_below(w, 12);
+    for (unsigned i = 0; i < flips; i++) {
+        /* most of what is written lies in the first extents */
+        uint64_t offset = world_below(w, (1u << 20) + (8u << 20) * (1 + world_below(w, 6)));
+        sim_medium_flip(w->media[drive], offset, (uint8_t)(1 + world_below(w, 255)));
+    }
+}
+
+static bool random_world(uint64_t seed, const char *scratch, bool verbose, struct world *w)
+{
+    static const struct {
+        unsigned drives, k, m;
+    } shapes[] = {{1, 1, 0}, {2, 1, 1}, {3, 2, 1}, {6, 4, 2}, {4, 2, 1}, {7, 4, 2}};
+    struct world probe = {.rng = seed ^ 0x646f6c6d656eull};
+    unsigned shape = (unsigned)world_below(&probe, sizeof shapes / sizeof shapes[0]);
+    struct world_config config = {.drives = shapes[shape].drives,
+                                  .k = shapes[shape].k,
+                                  .m = shapes[shape].m,
+                                  .loops = 1 + (unsigned)world_below(&probe, 2),
+                                  .workers = 1 + (unsigned)world_below(&probe, WORLD_WORKERS_MAX),
+                                  .drive_bytes = (64 * 8ull + 1) << 20,
+                                  .encrypted = world_below(&probe, 4) != 0};
+    world_init(w, seed, &config, scratch, verbose);
+    if (verbose)
+        fprintf(stderr, "seed %llu: %u drives %u+%u loops %u workers %u%s\n", (unsigned long long)seed, config.drives,
+                config.k, config.m, config.loops, config.workers, config.encrypted ? "" : " unencrypted");
+    unsigned rounds = 3 + (unsigned)world_below(w, 4);
+    for (unsigned i = 0; i < rounds && !w->failed; i++) {
+        uint64_t crash_at = world_below(w, 4) == 0 ? 0 : 1 + world_below(w, world_below(w, 3) == 0 ? 30 : 400);
+        world_round(w, crash_at, work_at_random);
+        switch (world_below(w, 8)) {
+        case 0:
+        case 1:
+            world_drop_index(w);
+            break;
+        case 2:
+            world_restore_index(w);
+            break;
+        case 3:
+            world_save_index(w);
+            break;
+        default:
+            break;
+        }
+        /* damage stays within m drives, always the same ones: nothing heals yet */
+        for (unsigned d = 0; d < config.m; d++)
+            if (world_below(w, 3) == 0)
+                rot(w, d);
+    }
+    /* recovery again, without work: nothing may change */
+    world_round(w, 0, NULL);
+    world_round(w, 0, NULL);
+    world_drop_index(w);
+    for (unsigned d = 0; d < config.m; d++)
+        sim_medium_remove(w->media[d]);
+    w->expect_read_only = config.m > 0;
+    world_round(w, 0, NULL);
+    bool ok = !w->failed;
+    if (!ok)
+        fprintf(stderr, "seed %llu FAILED: %s\n  replay: sim_run --seed %llu\n", (unsigned long long)seed, w->failure,
+                (unsigned long long)seed);
+    return ok;
+}
+
+/* ---- every write ---- */
+
+static bool sealed_a_slab(struct world *w)
+{
+    struct store_status *status = malloc(sizeof *status);
+    dol_assert(status != NULL);
+    store_status_get(w->store, status);
+    bool sealed = status->slabs_sealed > 0;
+    free(status);
+    return sealed;
+}
+
+static void work_small(struct world *w)
+{
+    if (!world_ensure_bucket(w))
+        return;
+    world_put(w, 0, 0, 6); /* one row */
+    world_put(w, 0, 0, 7); /* overwritten */
+    world_put(w, 0, 1, 6); /* shares a chunk that is gone from key 0 */
+    world_delete(w, 0, 0);
+    world_put(w, 0, 2, 17); /* several chunks; with these the first slab of 1+1 is full and sealed */
+    world_put(w, 0, 3, 15);
+    world_put(w, 0, 4, 16);
+    world_put(w, 0, 2, 14);
+    world_put(w, 0, 0, 13);
+    world_delete(w, 0, 3);
+    world_put(w, 0, 3, 12);
+    if (!w->crashed && !sealed_a_slab(w))
+        world_fail(w, "the workload was to seal a slab");
+}
+
+static bool exhaustive(const char *scratch, bool verbose)
+{
+    struct world_config config = {
+        .drives = 2, .k = 1, .m = 1, .loops = 1, .workers = 1, .drive_bytes = (32 * 8ull + 1) << 20, .encrypted = true};
+    struct world *w = malloc(sizeof *w);
+    uint64_t states = 0, total = UINT64_MAX;
+    bool ok = true;
+    dol_assert(w != NULL);
+    for (uint64_t at = 1; at <= total && ok; at++) {
+        uint64_t recovery = 0;
+        /* again = 0: recovery is left alone; after that it is cut at each of its own writes */
+        for (uint64_t again = 0; again <= recovery && ok; again++) {
+            world_init(w, 7, &config, scratch, false);
+            world_round(w, at, work_small);
+            if (!w->crashed)
+                total = at;
+            if (again > 0)
+                world_round(w, again, NULL);
+            if (again % 2 == 1)
+                world_drop_index(w);
+            world_round(w, 0, NULL);
+            if (again == 0)
+                recovery = w->writes < 40 ? w->writes : 40;
+            world_round(w, 0, NULL);
+            ok = !w->failed;
+            if (!ok)
+                fprintf(stderr, "FAILED: power cut at write %llu, again at write %llu of recovery: %s\n",
+                        (unsigned long long)at, (unsigned long long)again, w->failure);
+            world_fini(w);
+            states++;
+        }
+        if (verbose)
+            fprintf(stderr, "write %llu: recovery has %llu writes\n", (unsigned long long)at,
+                    (unsigned long long)recovery);
+    }
+    printf("%llu crash states, %llu writes in the workload: %s\n", (unsigned long long)states,
+           (unsigned long long)total, ok ? "clean" : "FAILED");
+    free(w);
+    return ok;
+}
+
+/* ---- main ---- */
+
+static bool many_worlds(uint64_t first, uint64_t count, const char *scratch)
+{
+    struct world *w = malloc(sizeof *w);
+    struct timespec start, end;
+    uint64_t ops = 0, failed = 0;
+    dol_assert(w != NULL);
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    for (uint64_t s = first; s < first + count; s++) {
+        failed += !random_world(s, scratch, false, w);
+        ops += w->ops;
+        world_fini(w);
+    }
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    printf("%llu seeds from %llu: %llu operations, %llu failed, %.1f s\n", (unsigned long long)count,
+           (unsigned long long)first, (unsigned long long)ops, (unsigned long long)failed,
+           (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9);
+    free(w);
+    return failed == 0;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"seeds", required_argument, NULL, 'n'}, {"first", required_argument, NULL, 'f'},
+        {"seed", required_argument, NULL, 's'},  {"exhaustive", no_argument, NULL, 'e'},
+        {"verbose", no_argument, NULL, 'v'},     {NULL, 0, NULL, 0}};
+    uint64_t seeds = 0, first = 1, one = 0;
+    bool all_writes = false, verbose = false, ok = true;
+    int c;
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (c) {
+        case 'n':
+            seeds = strtoull(optarg, NULL, 10);
+            break;
+        case 'f':
+            first = strtoull(optarg, NULL, 10);
+            break;
+        case 's':
+            one = strtoull(optarg, NULL, 10);
+            break;
+        case 'e':
+            all_writes = true;
+            break;
+        case 'v':
+            verbose = true;
+            break;
+        default:
+            return 2;
+        }
+    }
+    if (seeds == 0 && one == 0 && !all_writes) {
+        fprintf(stderr, "usage: sim_run --seeds N [--first S] | --seed S | --exhaustive [--verbose]\n");
+        return 2;
+    }
+    char scratch[] = "/dev/shm/dolmen-sim-XXXXXX";
+    if (mkdtemp(scratch) == NULL) {
+        perror("/dev/shm");
+        return 2;
+    }
+    log_set_level(one != 0 || verbose ? LOG_LEVEL_INFO : LOG_LEVEL_OFF);
+    if (one != 0) {
+        struct world *w = malloc(sizeof *w);
+        dol_assert(w != NULL);
+        ok = random_world(one, scratch, true, w);
+        world_fini(w);
+        free(w);
+    }
+    if (seeds > 0)
+        ok = many_worlds(first, seeds, scratch) && ok;
+    if (all_writes)
+        ok = exhaustive(scratch, verbose) && ok;
+    rmdir(scratch);
+    return ok ? 0 : 1;
+}
