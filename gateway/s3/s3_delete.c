@@ -1,0 +1,144 @@
+/* DeleteObject and DeleteObjects. Deleting what isn't there succeeds: the state asked for holds. */
+#include "s3_handlers.h"
+
+#include "hash.h"
+#include "s3_body.h"
+#include "s3_reply.h"
+#include "xml_requests.h"
+
+/* Room for the hex form of a version id and its terminator. */
+#define VERSION_TEXT_BYTES 33u
+
+static void delete_version_text(const struct version_id *version, char out[VERSION_TEXT_BYTES])
+{
+    hex_encode(version->b, sizeof version->b, out);
+}
+
+enum s3_error s3_delete_object(struct s3_request *rq)
+{
+    struct version_id storage;
+    const struct version_id *version;
+    struct delete_result result;
+    enum s3_error error = s3_version_of(rq, &storage, &version);
+    if (error != S3_ERR_NONE)
+        return error;
+    enum dol_err err = store_object_delete(rq->config->store, rq->bucket, rq->key, version, &result);
+    if (err != DOL_OK && err != DOL_ENOTFOUND && err != DOL_ENOVERSION)
+        return s3_error_of(err);
+    if (err == DOL_OK && result.delete_marker)
+        s3_reply_header(rq, "x-amz-delete-marker", "true");
+    if (err == DOL_OK && !version_id_is_zero(&result.version)) {
+        char text[VERSION_TEXT_BYTES];
+        delete_version_text(&result.version, text);
+        s3_reply_header_bytes(rq, "x-amz-version-id", s3_bytes_of(text));
+    }
+    return s3_reply_begin(rq, 204, S3_NO_LENGTH);
+}
+
+/* ---- DeleteObjects ---- */
+
+struct delete_outcome {
+    enum s3_error error;
+    const char *message; /* NULL: the table's */
+    struct delete_result result;
+};
+
+struct delete_answer {
+    const struct xml_delete *request;
+    struct delete_outcome *outcomes; /* one per object of the request */
+};
+
+static void delete_outcome_of(struct s3_request *rq, const struct xml_delete_object *object,
+                              struct delete_outcome *outcome)
+{
+    struct version_id storage;
+    const struct version_id *version = NULL;
+    if (object->key.len > OBJECT_KEY_BYTES_MAX) {
+        outcome->error = S3_ERR_KEY_TOO_LONG;
+        return;
+    }
+    if (object->etag.len > 0) {
+        outcome->error = S3_ERR_NOT_IMPLEMENTED;
+        outcome->message = "Conditional deletes are not implemented";
+        return;
+    }
+    if (object->version_id.len > 0 && !bytes_equal_str(object->version_id, "null")) {
+        if (!s3_version_parse(object->version_id, &storage)) {
+            outcome->error = S3_ERR_NO_SUCH_VERSION;
+            return;
+        }
+        version = &storage;
+    }
+    enum dol_err err = store_object_delete(rq->config->store, rq->bucket, object->key, version, &outcome->result);
+    if (err != DOL_ENOTFOUND && err != DOL_ENOVERSION)
+        outcome->error = s3_error_of(err);
+}
+
+static void delete_write_deleted(struct xml_writer *w, const struct xml_delete_object *object,
+                                 const struct delete_result *result)
+{
+    char text[VERSION_TEXT_BYTES];
+    xml_write_open(w, "Deleted");
+    xml_write_text(w, "Key", object->key);
+    if (object->version_id.len > 0)
+        xml_write_text(w, "VersionId", object->version_id);
+    if (result->delete_marker) {
+        xml_write_bool(w, "DeleteMarker", true);
+        delete_version_text(&result->version, text);
+        xml_write_str(w, "DeleteMarkerVersionId", text);
+    }
+    xml_write_close(w, "Deleted");
+}
+
+static void delete_objects_document(struct xml_writer *w, const struct s3_request *rq, const void *arg)
+{
+    (void)rq;
+    const struct delete_answer *answer = arg;
+    xml_write_open_ns(w, "DeleteResult", XML_S3_NAMESPACE);
+    for (unsigned i = 0; i < answer->request->count; i++) {
+        const struct xml_delete_object *object = &answer->request->objects[i];
+        const struct delete_outcome *outcome = &answer->outcomes[i];
+        if (outcome->error == S3_ERR_NONE) {
+            if (!answer->request->quiet)
+                delete_write_deleted(w, object, &outcome->result);
+            continue;
+        }
+        xml_write_open(w, "Error");
+        xml_write_text(w, "Key", object->key);
+        if (object->version_id.len > 0)
+            xml_write_text(w, "VersionId", object->version_id);
+        xml_write_str(w, "Code", s3_error_code(outcome->error));
+        xml_write_str(w, "Message", outcome->message != NULL ? outcome->message : s3_error_message(outcome->error));
+        xml_write_close(w, "Error");
+    }
+    xml_write_close(w, "DeleteResult");
+}
+
+enum s3_error s3_delete_objects(struct s3_request *rq)
+{
+    struct bytes document;
+    struct xml_delete request;
+    struct bucket_info bucket;
+    bool has_integrity = false;
+    enum s3_error error = s3_body_document(rq, S3_DOCUMENT_BYTES_MAX, &document, &has_integrity);
+    if (error != S3_ERR_NONE)
+        return error;
+    if (!has_integrity)
+        return s3_fail(rq, S3_ERR_INVALID_REQUEST,
+                       "Missing required header for this request: Content-MD5 OR x-amz-checksum-*");
+    enum dol_err err = xml_parse_delete_objects(document, rq->arena, &request);
+    if (err == DOL_ENOMEM)
+        return S3_ERR_SLOW_DOWN;
+    if (err != DOL_OK)
+        return S3_ERR_MALFORMED_XML;
+    err = store_bucket_get(rq->config->store, rq->bucket, &bucket);
+    if (err != DOL_OK)
+        return s3_error_of(err);
+
+    struct delete_answer answer = {&request, arena_alloc(rq->arena, request.count * sizeof *answer.outcomes)};
+    if (answer.outcomes == NULL)
+        return S3_ERR_SLOW_DOWN;
+    for (unsigned i = 0; i < request.count; i++)
+        delete_outcome_of(rq, &request.objects[i], &answer.outcomes[i]);
+    return s3_reply_xml(rq, 200, delete_objects_document, &answer);
+}

@@ -1,0 +1,133 @@
+/*
+ * The table of headers that are refused, or accepted only with the value that is true here anyway.
+ *
+ * A request that asks for a lock, a tag, a grant, a key of its own or a condition and gets 200 would leave its sender
+ * with a false belief about stored data.
+ */
+#include "s3_refuse.h"
+
+enum refuse_how {
+    REFUSE_ALWAYS,
+    REFUSE_ON_WRITE,      /* conditions: GET and HEAD know them */
+    REFUSE_ACL,           /* only canned ACLs that say what holds anyway */
+    REFUSE_STORAGE_CLASS, /* only STANDARD */
+    REFUSE_UNLESS_FALSE,
+    REFUSE_OWNERSHIP, /* only BucketOwnerEnforced */
+};
+
+static const struct {
+    const char *name; /* the whole name, or its beginning when it ends in "-" */
+    enum refuse_how how;
+} refusals[] = {
+    {"x-amz-acl", REFUSE_ACL},
+    {"x-amz-storage-class", REFUSE_STORAGE_CLASS},
+    {"x-amz-object-ownership", REFUSE_OWNERSHIP},
+    {"x-amz-bucket-object-lock-enabled", REFUSE_UNLESS_FALSE},
+    {"if-match", REFUSE_ON_WRITE},
+    {"if-none-match", REFUSE_ON_WRITE},
+    {"x-amz-copy-source-range", REFUSE_ALWAYS},
+    {"x-amz-copy-source-server-side-encryption-", REFUSE_ALWAYS},
+    {"x-amz-source-expected-bucket-owner", REFUSE_ALWAYS},
+    {"x-amz-grant-", REFUSE_ALWAYS},
+    {"x-amz-if-match-", REFUSE_ALWAYS},
+    {"x-amz-mfa", REFUSE_ALWAYS},
+    {"x-amz-object-lock-", REFUSE_ALWAYS},
+    {"x-amz-server-side-encryption", REFUSE_ALWAYS},
+    {"x-amz-server-side-encryption-", REFUSE_ALWAYS},
+    {"x-amz-tagging", REFUSE_ALWAYS},
+    {"x-amz-write-offset-bytes", REFUSE_ALWAYS},
+    {"x-amz-rename-source", REFUSE_ALWAYS},
+    {"x-amz-bypass-governance-retention", REFUSE_UNLESS_FALSE},
+};
+
+static bool refuse_names(const char *row, struct bytes name)
+{
+    bool is_prefix = row[strlen(row) - 1] == '-';
+    return is_prefix ? s3_bytes_have_prefix(name, row) : bytes_equal_str(name, row);
+}
+
+static bool is_one_of(struct bytes value, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (bytes_equal_str(value, names[i]))
+            return true;
+    return false;
+}
+
+/* Objects belong to the bucket's owner and are private: two canned ACLs say just that. */
+static enum s3_error refuse_acl(struct s3_request *rq, struct bytes value)
+{
+    static const char *const honoured[] = {"private", "bucket-owner-full-control"};
+    static const char *const known[] = {"public-read",   "public-read-write", "authenticated-read",
+                                        "aws-exec-read", "bucket-owner-read", "log-delivery-write"};
+    if (is_one_of(value, honoured, sizeof honoured / sizeof honoured[0]))
+        return S3_ERR_NONE;
+    if (is_one_of(value, known, sizeof known / sizeof known[0]))
+        return s3_fail_header(rq, "x-amz-acl");
+    return s3_fail_argument(rq, NULL, "x-amz-acl", value);
+}
+
+static enum s3_error refuse_storage_class(struct s3_request *rq, struct bytes value)
+{
+    if (bytes_equal_str(value, "STANDARD"))
+        return S3_ERR_NONE;
+    s3_fault_detail(rq, "StorageClassRequested", value);
+    return S3_ERR_INVALID_STORAGE_CLASS;
+}
+
+static bool refuse_is_write(const struct s3_request *rq)
+{
+    return rq->head->method != HTTP1_METHOD_GET && rq->head->method != HTTP1_METHOD_HEAD;
+}
+
+static enum s3_error refuse_header(struct s3_request *rq, enum refuse_how how, const char *name, struct bytes value)
+{
+    switch (how) {
+    case REFUSE_ALWAYS:
+        return s3_fail_header(rq, name);
+    case REFUSE_ON_WRITE:
+        return refuse_is_write(rq) ? s3_fail_header(rq, name) : S3_ERR_NONE;
+    case REFUSE_ACL:
+        return refuse_acl(rq, value);
+    case REFUSE_STORAGE_CLASS:
+        return refuse_storage_class(rq, value);
+    case REFUSE_UNLESS_FALSE:
+        return bytes_equal_str(value, "false") || bytes_equal_str(value, "False") ? S3_ERR_NONE
+                                                                                  : s3_fail_header(rq, name);
+    case REFUSE_OWNERSHIP:
+        return bytes_equal_str(value, "BucketOwnerEnforced") ? S3_ERR_NONE : s3_fail_header(rq, name);
+    }
+    return S3_ERR_INTERNAL;
+}
+
+/* Ids are canonical user ids here: there are no 12-digit accounts, so any other value names another owner. */
+static enum s3_error refuse_other_owner(struct s3_request *rq)
+{
+    const struct bytes *expected = s3_header(rq, "x-amz-expected-bucket-owner");
+    struct bucket_info bucket;
+    if (expected == NULL || rq->bucket.len == 0)
+        return S3_ERR_NONE;
+    enum dol_err err = store_bucket_get(rq->config->store, rq->bucket, &bucket);
+    if (err != DOL_OK)
+        return s3_error_of(err);
+    return bytes_equal_str(*expected, bucket.owner) ? S3_ERR_NONE : S3_ERR_ACCESS_DENIED;
+}
+
+enum s3_error s3_refuse_headers(struct s3_request *rq)
+{
+    for (unsigned i = 0; i < rq->head->header_count; i++) {
+        const struct wire_header *h = &rq->head->headers[i];
+        for (size_t r = 0; r < sizeof refusals / sizeof refusals[0]; r++) {
+            if (!refuse_names(refusals[r].name, h->name))
+                continue;
+            const char *name = arena_strndup(rq->arena, h->name.data, h->name.len);
+            if (name == NULL)
+                return S3_ERR_SLOW_DOWN;
+            enum s3_error error = refuse_header(rq, refusals[r].how, name, h->value);
+            if (error != S3_ERR_NONE)
+                return error;
+            break;
+        }
+    }
+    return refuse_other_owner(rq);
+}

@@ -1,0 +1,170 @@
+/*
+ * Building and sending answers.
+ *
+ * The length of a document has to be known before its first byte is sent, and a list of 1,000 long keys is some MiB
+ * once escaped: so a document that doesn't fit one buffer is written twice, first only counted, then sent piece by
+ * piece. Memory stays one buffer.
+ */
+#include "s3_reply.h"
+
+#include "dol_assert.h"
+
+#include <inttypes.h>
+
+#define REPLY_BUFFER_BYTES 16384u
+
+void s3_reply_header(struct s3_request *rq, const char *name, const char *value)
+{
+    if (rq->reply_headers == NULL)
+        rq->reply_headers = arena_alloc(rq->arena, S3_REPLY_HEADERS_MAX * sizeof *rq->reply_headers);
+    if (value == NULL || rq->reply_headers == NULL) {
+        rq->reply_fault = S3_ERR_SLOW_DOWN;
+        return;
+    }
+    if (rq->reply_header_count == S3_REPLY_HEADERS_MAX) {
+        rq->reply_fault = S3_ERR_INTERNAL;
+        return;
+    }
+    rq->reply_headers[rq->reply_header_count++] = (struct exchange_header){name, value};
+}
+
+void s3_reply_header_bytes(struct s3_request *rq, const char *name, struct bytes value)
+{
+    s3_reply_header(rq, name, arena_strndup(rq->arena, value.data, value.len));
+}
+
+void s3_reply_header_u64(struct s3_request *rq, const char *name, uint64_t value)
+{
+    s3_reply_header(rq, name, s3_text(rq, "%" PRIu64, value));
+}
+
+enum s3_error s3_reply_begin(struct s3_request *rq, unsigned status, uint64_t content_length)
+{
+    if (rq->reply_fault != S3_ERR_NONE)
+        return rq->reply_fault;
+    enum dol_err err = exchange_begin(rq->x, status, rq->reply_headers, rq->reply_header_count, content_length);
+    if (err == DOL_OK)
+        return S3_ERR_NONE;
+    /* Refused before a byte of it left: something else can still be said. */
+    if (!rq->x->response_begun && err != DOL_EPEER && err != DOL_ETIMEDOUT)
+        return S3_ERR_INTERNAL;
+    rq->reply_broken = true;
+    rq->x->must_close = true;
+    return S3_ERR_NONE;
+}
+
+/* ---- documents ---- */
+
+struct reply_sink {
+    struct exchange *x; /* NULL: only count */
+    uint64_t bytes;
+};
+
+static enum dol_err reply_flush(void *ctx, const char *data, size_t len)
+{
+    struct reply_sink *sink = ctx;
+    sink->bytes += len;
+    return sink->x != NULL ? exchange_write(sink->x, data, len) : DOL_OK;
+}
+
+static enum dol_err reply_write_document(const struct s3_request *rq, struct xml_writer *w, s3_document_fn *fn,
+                                         const void *arg)
+{
+    xml_write_declaration(w);
+    fn(w, rq, arg);
+    return xml_writer_finish(w);
+}
+
+enum s3_error s3_reply_xml(struct s3_request *rq, unsigned status, s3_document_fn *fn, const void *arg)
+{
+    char *buf = arena_alloc(rq->arena, REPLY_BUFFER_BYTES);
+    if (buf == NULL)
+        return S3_ERR_SLOW_DOWN;
+    struct xml_writer w;
+    struct reply_sink sink = {0};
+    s3_reply_header(rq, "Content-Type", "application/xml");
+    xml_writer_init(&w, buf, REPLY_BUFFER_BYTES, NULL, NULL);
+    enum dol_err err = reply_write_document(rq, &w, fn, arg);
+    bool is_small = err == DOL_OK;
+    if (is_small) {
+        sink.bytes = w.len;
+    } else if (err == DOL_ETOOLARGE) {
+        xml_writer_init(&w, buf, REPLY_BUFFER_BYTES, reply_flush, &sink);
+        err = reply_write_document(rq, &w, fn, arg);
+    }
+    if (err != DOL_OK)
+        return S3_ERR_INTERNAL;
+
+    enum s3_error error = s3_reply_begin(rq, status, sink.bytes);
+    if (error != S3_ERR_NONE || rq->reply_broken)
+        return error;
+    if (is_small) {
+        err = exchange_write(rq->x, buf, w.len);
+    } else {
+        sink.x = rq->x;
+        xml_writer_init(&w, buf, REPLY_BUFFER_BYTES, reply_flush, &sink);
+        err = reply_write_document(rq, &w, fn, arg);
+    }
+    if (err != DOL_OK)
+        rq->x->must_close = true;
+    return S3_ERR_NONE;
+}
+
+/* ---- errors ---- */
+
+static void reply_error_document(struct xml_writer *w, const struct s3_request *rq, const void *arg)
+{
+    const enum s3_error *error = arg;
+    const struct s3_fault *fault = &rq->fault;
+    xml_write_open(w, "Error");
+    xml_write_str(w, "Code", s3_error_code(*error));
+    xml_write_str(w, "Message", fault->message != NULL ? fault->message : s3_error_message(*error));
+    for (unsigned i = 0; i < fault->detail_count; i++)
+        xml_write_text(w, fault->details[i].name, fault->details[i].value);
+    if (rq->bucket.len > 0)
+        xml_write_text(w, "BucketName", rq->bucket);
+    if (rq->key.len > 0)
+        xml_write_text(w, "Key", rq->key);
+    xml_write_text(w, "Resource", rq->path);
+    xml_write_str(w, "RequestId", rq->x->request_id);
+    xml_write_str(w, "HostId", rq->x->request_id);
+    xml_write_close(w, "Error");
+}
+
+/* A range that cannot be satisfied names the size that it would have to fit (RFC 9110 section 15.5.17). */
+static void reply_error_headers(struct s3_request *rq, enum s3_error error)
+{
+    rq->reply_header_count = 0;
+    rq->reply_fault = S3_ERR_NONE;
+    for (unsigned i = 0; i < rq->fault.detail_count; i++) {
+        if (error == S3_ERR_INVALID_RANGE && strcmp(rq->fault.details[i].name, "ActualObjectSize") == 0)
+            s3_reply_header(rq, "Content-Range",
+                            s3_text(rq, "bytes */%.*s", (int)rq->fault.details[i].value.len,
+                                    (const char *)rq->fault.details[i].value.data));
+    }
+    if (error == S3_ERR_NO_SUCH_BUCKET || rq->bucket.len == 0)
+        return;
+    if (rq->head->method == HTTP1_METHOD_HEAD && rq->key.len == 0)
+        s3_reply_header(rq, "x-amz-bucket-region", rq->config->region);
+}
+
+void s3_reply_error(struct s3_request *rq, enum s3_error error)
+{
+    struct exchange *x = rq->x;
+    dol_assert(error != S3_ERR_NONE);
+    x->error_code = s3_error_code(error);
+    if (x->response_begun) {
+        x->must_close = true;
+        return;
+    }
+    reply_error_headers(rq, error);
+    enum s3_error failed;
+    if (rq->head->method == HTTP1_METHOD_HEAD) {
+        s3_reply_header(rq, "Content-Type", "application/xml");
+        failed = s3_reply_begin(rq, s3_error_status(error), 0);
+    } else {
+        failed = s3_reply_xml(rq, s3_error_status(error), reply_error_document, &error);
+    }
+    if (failed != S3_ERR_NONE)
+        x->must_close = true;
+}

@@ -1,0 +1,169 @@
+/* Sub-resources that tools ask for on their way, answered with what is true of every bucket and object here. */
+#include "s3_handlers.h"
+
+#include "s3_object.h"
+#include "s3_reply.h"
+
+static enum s3_error settings_bucket(struct s3_request *rq, struct bucket_info *bucket)
+{
+    return s3_error_of(store_bucket_get(rq->config->store, rq->bucket, bucket));
+}
+
+/* The bucket must exist; the answer is the same for all. */
+static enum s3_error settings_reply(struct s3_request *rq, s3_document_fn *fn)
+{
+    struct bucket_info bucket;
+    enum s3_error error = settings_bucket(rq, &bucket);
+    return error != S3_ERR_NONE ? error : s3_reply_xml(rq, 200, fn, NULL);
+}
+
+static void location_document(struct xml_writer *w, const struct s3_request *rq, const void *arg)
+{
+    (void)arg;
+    bool is_default = strcmp(rq->config->region, "us-east-1") == 0;
+    xml_write_open_ns(w, "LocationConstraint", XML_S3_NAMESPACE);
+    xml_write_escaped(w, s3_bytes_of(is_default ? "" : rq->config->region));
+    xml_write_close(w, "LocationConstraint");
+}
+
+enum s3_error s3_get_bucket_location(struct s3_request *rq)
+{
+    return settings_reply(rq, location_document);
+}
+
+static void empty_document(struct xml_writer *w, const char *name)
+{
+    xml_write_open_ns(w, name, XML_S3_NAMESPACE);
+    xml_write_close(w, name);
+}
+
+static void versioning_document(struct xml_writer *w, const struct s3_request *rq, const void *arg)
+{
+    (void)rq;
+    const uint8_t *versioning = arg;
+    xml_write_open_ns(w, "VersioningConfiguration", XML_S3_NAMESPACE);
+    if (*versioning != BUCKET_VERSIONING_OFF)
+        xml_write_str(w, "Status", *versioning == BUCKET_VERSIONING_ENABLED ? "Enabled" : "Suspended");
+    xml_write_close(w, "VersioningConfiguration");
+}
+
+enum s3_error s3_get_bucket_versioning(struct s3_request *rq)
+{
+    struct bucket_info bucket;
+    enum s3_error error = settings_bucket(rq, &bucket);
+    return error != S3_ERR_NONE ? error : s3_reply_xml(rq, 200, versioning_document, &bucket.versioning);
+}
+
+static void request_payment_document(struct xml_writer *w, const struct s3_request *rq, const void *arg)
+{
+    (void)rq;
+    (void)arg;
+    xml_write_open_ns(w, "RequestPaymentConfiguration", XML_S3_NAMESPACE);
+    xml_write_str(w, "Payer", "BucketOwner");
+    xml_write_close(w, "RequestPaymentConfiguration");
+}
+
+enum s3_error s3_get_bucket_request_payment(struct s3_request *rq)
+{
+    return settings_reply(rq, request_payment_document);
+}
+
+static void logging_document(struct xml_writer *w, const struct s3_request *rq, const void *arg)
+{
+    (void)rq;
+    (void)arg;
+    empty_document(w, "BucketLoggingStatus");
+}
+
+enum s3_error s3_get_bucket_logging(struct s3_request *rq)
+{
+    return settings_reply(rq, logging_document);
+}
+
+static void notification_document(struct xml_writer *w, const struct s3_request *rq, const void *arg)
+{
+    (void)rq;
+    (void)arg;
+    empty_document(w, "NotificationConfiguration");
+}
+
+enum s3_error s3_get_bucket_notification(struct s3_request *rq)
+{
+    return settings_reply(rq, notification_document);
+}
+
+/* ---- ACLs: the owner has everything, nobody else has anything ---- */
+
+static void acl_document(struct xml_writer *w, const struct s3_request *rq, const void *arg)
+{
+    const struct bytes *owner = arg;
+    xml_write_open_ns(w, "AccessControlPolicy", XML_S3_NAMESPACE);
+    s3_write_owner(w, rq, "Owner", *owner);
+    xml_write_open(w, "AccessControlList");
+    xml_write_open(w, "Grant");
+    xml_write_raw(w, "<Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\">");
+    xml_write_text(w, "ID", *owner);
+    if (bytes_equal_str(*owner, rq->identity.user_id))
+        xml_write_str(w, "DisplayName", rq->identity.display_name);
+    xml_write_close(w, "Grantee");
+    xml_write_str(w, "Permission", "FULL_CONTROL");
+    xml_write_close(w, "Grant");
+    xml_write_close(w, "AccessControlList");
+    xml_write_close(w, "AccessControlPolicy");
+}
+
+enum s3_error s3_get_bucket_acl(struct s3_request *rq)
+{
+    struct bucket_info bucket;
+    enum s3_error error = settings_bucket(rq, &bucket);
+    if (error != S3_ERR_NONE)
+        return error;
+    struct bytes owner = s3_bytes_of(bucket.owner);
+    return s3_reply_xml(rq, 200, acl_document, &owner);
+}
+
+/* A missing object is said to be missing, and a delete marker has no settings. */
+static enum s3_error settings_object(struct s3_request *rq, struct object **object)
+{
+    enum s3_error error = s3_object_open(rq, object);
+    if (error != S3_ERR_NONE)
+        return error;
+    if (!store_object_info(*object)->delete_marker)
+        return S3_ERR_NONE;
+    store_object_close(*object);
+    return S3_ERR_METHOD_NOT_ALLOWED;
+}
+
+enum s3_error s3_get_object_acl(struct s3_request *rq)
+{
+    struct object *object;
+    enum s3_error error = settings_object(rq, &object);
+    if (error != S3_ERR_NONE)
+        return error;
+    struct bytes owner = store_object_info(object)->owner;
+    error = s3_reply_xml(rq, 200, acl_document, &owner);
+    store_object_close(object);
+    return error;
+}
+
+static void tagging_document(struct xml_writer *w, const struct s3_request *rq, const void *arg)
+{
+    (void)rq;
+    (void)arg;
+    xml_write_open_ns(w, "Tagging", XML_S3_NAMESPACE);
+    xml_write_open(w, "TagSet");
+    xml_write_close(w, "TagSet");
+    xml_write_close(w, "Tagging");
+}
+
+/* Tags can't be set, so there are none. */
+enum s3_error s3_get_object_tagging(struct s3_request *rq)
+{
+    struct object *object;
+    enum s3_error error = settings_object(rq, &object);
+    if (error != S3_ERR_NONE)
+        return error;
+    error = s3_reply_xml(rq, 200, tagging_document, NULL);
+    store_object_close(object);
+    return error;
+}
