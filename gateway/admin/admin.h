@@ -1,0 +1,43 @@
+/*
+ * The admin API: JSON for operators' tools on a Unix socket, and what monitoring asks for, health and metrics, on the
+ * public listener too.
+ *
+ *     GET /healthz     200 while the process answers
+ *     GET /readyz      200 while objects can at least be read, else 503; JSON says what works and why not more
+ *     GET /metrics     Prometheus text format 0.0.4
+ *     GET /v1/status   socket only: the pool, its drives, space, counters
+ *
+ * It only reads. Who may open the socket (mode 0600) is its access control.
+ */
+#ifndef DOL_ADMIN_H
+#define DOL_ADMIN_H
+
+#include "exchange.h"
+#include "server.h"
+#include <dolmen/store.h>
+
+struct admin_config {
+    struct server *server; /* borrowed, as all here */
+    struct store *store;
+    struct runtime *runtime; /* the real one */
+    const char *endpoint;    /* "http://127.0.0.1:9000" */
+    const char *region;
+    const char *version;
+};
+
+struct admin;
+
+DOL_MUST_CHECK enum dol_err admin_new(const struct admin_config *config, struct admin **out);
+void admin_free(struct admin *admin);
+
+/* [await] A server_handler_fn for the socket; arg is the struct admin. */
+void admin_handle(void *arg, struct exchange *x);
+
+/*
+ * [await] On the public listener: answers GET or HEAD of exactly /healthz, /readyz and /metrics; false: not one of
+ * them. A request that carries a signature is none either: it means a bucket, or with virtual hosts an object, of that
+ * name.
+ */
+DOL_MUST_CHECK bool admin_handle_public(struct admin *admin, struct exchange *x);
+
+#endif

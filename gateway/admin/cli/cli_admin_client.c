@@ -1,0 +1,135 @@
+/* One GET over the admin socket. The connection is closed after it, so the response ends where the stream does. */
+#include "cli.h"
+#include "devdir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define ANSWER_BYTES_MAX ((size_t)16 << 20)
+#define TIMEOUT_S        30
+
+/* A socket's address has room for 107 characters; the directory's descriptor gives a short name to any. */
+static int connect_to(const char *dev)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    char path[PATH_MAX];
+    int dir_fd = -1;
+    int fd = -1;
+    int error;
+    if (devdir_socket_path(dev, path, sizeof path) != DOL_OK) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    if (strlen(path) >= sizeof addr.sun_path) {
+        dir_fd = open(dev, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (dir_fd < 0)
+            return -1;
+        snprintf(path, sizeof path, "/proc/self/fd/%d/admin.sock", dir_fd);
+    }
+    memcpy(addr.sun_path, path, strlen(path) + 1);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof addr) != 0) {
+        error = errno;
+        close(fd);
+        errno = error;
+        fd = -1;
+    }
+    error = errno;
+    if (dir_fd >= 0)
+        close(dir_fd);
+    errno = error;
+    return fd;
+}
+
+static bool send_all(int fd, const char *text, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        text += n;
+        len -= (size_t)n;
+    }
+    return true;
+}
+
+/* The whole stream, terminated; NULL on any error. */
+static char *receive_all(int fd)
+{
+    size_t len = 0;
+    size_t capacity = 65536;
+    char *text = malloc(capacity);
+    while (text != NULL) {
+        if (len + 1 == capacity) {
+            char *larger = capacity < ANSWER_BYTES_MAX ? realloc(text, capacity * 2) : NULL;
+            if (larger == NULL)
+                break;
+            text = larger;
+            capacity *= 2;
+        }
+        ssize_t n = recv(fd, text + len, capacity - len - 1, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            break;
+        if (n == 0) {
+            text[len] = '\0';
+            return text;
+        }
+        len += (size_t)n;
+    }
+    free(text);
+    return NULL;
+}
+
+/* Status and body of a response whose announced length has come. */
+static bool split_response(const char *response, unsigned *status, char **body)
+{
+    unsigned long long length = 0;
+    const char *end = strstr(response, "\r\n\r\n");
+    const char *field = strstr(response, "\r\nContent-Length: ");
+    if (sscanf(response, "HTTP/1.1 %3u ", status) != 1 || end == NULL || field == NULL || field > end ||
+        sscanf(field, "\r\nContent-Length: %llu", &length) != 1 || strlen(end + 4) != length)
+        return false;
+    *body = strdup(end + 4);
+    return *body != NULL;
+}
+
+enum cli_exit cli_admin_get(const char *dev, const char *target, unsigned *status, char **body)
+{
+    static const struct timeval timeout = {.tv_sec = TIMEOUT_S};
+    char request[256];
+    int len =
+        snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: dolmend\r\nConnection: close\r\n\r\n", target);
+    int fd = connect_to(dev);
+    if (fd < 0 && (errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR)) {
+        cli_say("no dolmend serves %s. Start it with 'dolmend --dev %s'.", dev, dev);
+        return CLI_NOT_RUNNING;
+    }
+    if (fd < 0) {
+        cli_say("cannot reach %s/admin.sock: %s. Its owner or root may use it.", dev, strerror(errno));
+        return CLI_FAILED;
+    }
+    char *response = NULL;
+    bool good = setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) == 0 &&
+                setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) == 0 &&
+                send_all(fd, request, (size_t)len);
+    if (good)
+        response = receive_all(fd);
+    close(fd);
+    good = response != NULL && split_response(response, status, body);
+    free(response);
+    if (good)
+        return CLI_OK;
+    cli_say("the dolmend that serves %s gave no complete answer within %d seconds. Its log may say why.", dev,
+            TIMEOUT_S);
+    return CLI_FAILED;
+}

@@ -1,0 +1,80 @@
+/* dolmen: the operator's command. */
+#include "cli.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+static const char help[] =
+    "dolmen " DOLMEN_VERSION ": looks after Dolmen pools\n"
+    "\n"
+    "  dolmen pool create --dev DIR [--drives 6] [--ec 4+2] [--drive-size 4G] [--label NAME] [--no-encryption]\n"
+    "      Creates a pool of drive files in DIR, its key file and credentials. Nothing that exists is overwritten.\n"
+    "\n"
+    "  dolmen pool status --dev DIR [--json]\n"
+    "      Asks the dolmend that serves DIR how the pool and its drives are.\n"
+    "\n"
+    "  dolmen key export --dev DIR FILE\n"
+    "      Writes a copy of the pool's key file to FILE, which must not exist, and reads it back. Whoever has the key "
+    "can\n"
+    "      read the drives; without it nobody can. Keep the copy in a safe, away from this machine.\n"
+    "\n"
+    "  dolmen help, dolmen --version\n"
+    "\n"
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no dolmend serves DIR.\n";
+
+void cli_say(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("dolmen: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+}
+
+enum cli_exit cli_wrong(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("dolmen: ", stderr);
+    vfprintf(stderr, format, args);
+    fputs("\n'dolmen help' shows how it is used.\n", stderr);
+    va_end(args);
+    return CLI_USAGE;
+}
+
+static bool asks(int argc, char **argv, const char *a, const char *b)
+{
+    return argc >= 3 && strcmp(argv[1], a) == 0 && strcmp(argv[2], b) == 0;
+}
+
+static bool asks_for_help(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || (i == 1 && strcmp(argv[i], "help") == 0))
+            return true;
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    umask(077);
+    if (asks_for_help(argc, argv)) {
+        fputs(help, stdout);
+        return CLI_OK;
+    }
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        puts("dolmen " DOLMEN_VERSION);
+        return CLI_OK;
+    }
+    if (asks(argc, argv, "pool", "create"))
+        return (int)cli_pool_create(argc - 3, argv + 3);
+    if (asks(argc, argv, "pool", "status"))
+        return (int)cli_pool_status(argc - 3, argv + 3);
+    if (asks(argc, argv, "key", "export"))
+        return (int)cli_key_export(argc - 3, argv + 3);
+    if (argc < 2)
+        return (int)cli_wrong("no command given.");
+    return (int)cli_wrong("'%s%s%s' is not a command.", argv[1], argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
+}

@@ -1,0 +1,406 @@
+/*
+ * The order of things. Up: directory, pool (created when there is none), store, credentials, S3, listening sockets;
+ * only then "ready". The store is opened before anything listens, so whoever can connect is served. Down: no more
+ * connections, requests in progress end, the store proves its last rows and closes.
+ */
+#include "bootstrap.h"
+#include "admin.h"
+#include "iam.h"
+#include "log.h"
+#include "s3.h"
+#include "server.h"
+#include "uring.h"
+#include <dolmen/store.h>
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#define STORE_FIBERS_MAX      512u  /* per loop, beside connections */
+#define CONNECTIONS_TOTAL_MAX 8192u /* shared out among the loops, for memory's sake */
+#define CONNECTIONS_LOOP_MIN  128u
+#define ENDPOINT_WAIT_NS      (3 * SERVER_SECOND_NS)
+#define ENDPOINT_RETRY_NS     (SERVER_SECOND_NS / 20)
+
+/* What was built up, to be taken down in reverse. */
+struct appliance {
+    struct bootstrap *boot;
+    struct store *store;
+    struct iam *iam;
+    struct s3 *s3;
+    struct server *server;
+    struct admin *admin;
+    char endpoint[OPTION_HOST_BYTES_MAX + 32];
+};
+
+static enum dol_err fail(struct appliance *a, int exit_code, const struct devdir_why *why)
+{
+    log_error("dolmend", "%s", why->text);
+    a->boot->exit_code = exit_code;
+    return DOL_EINVAL;
+}
+
+static struct devdir_why explain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static struct devdir_why explain(const char *format, ...)
+{
+    struct devdir_why why;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(why.text, sizeof why.text, format, args);
+    va_end(args);
+    return why;
+}
+
+static bool stop_asked(const struct bootstrap *boot)
+{
+    return __atomic_load_n(&boot->stop_asked, __ATOMIC_ACQUIRE);
+}
+
+/* ---- the pool ---- */
+
+static enum dol_err create_pool(struct appliance *a)
+{
+    const struct options *o = a->boot->options;
+    struct devdir *d = a->boot->dir;
+    struct devdir_why why;
+    const struct devdir_geometry geometry = {
+        .drives = o->drives,
+        .k = o->k,
+        .m = o->m,
+        .drive_size_bytes = o->drive_size_bytes,
+        .encrypted = true,
+    };
+    log_info("dolmend", "creating a pool in %s: %u drives of %" PRIu64 " bytes, geometry %u+%u", d->root, o->drives,
+             o->drive_size_bytes, o->k, o->m);
+    if (devdir_create_pool(d, &geometry, &why) != DOL_OK)
+        return fail(a, BOOTSTRAP_EXIT_FAILED, &why);
+    log_warn("dolmend",
+             "the new pool's key is %s. Losing it loses the pool, and nobody can help: keep a copy elsewhere "
+             "(dolmen key export --dev %s FILE).",
+             d->key, d->root);
+    if (o->m == 0)
+        log_warn("dolmend", "geometry %u+0 has no parity: losing one drive loses data.", o->k);
+    return DOL_OK;
+}
+
+static enum dol_err prepare_pool(struct appliance *a)
+{
+    struct devdir *d = a->boot->dir;
+    struct devdir_why why;
+    enum devdir_state state;
+    char moved[PATH_MAX];
+    if (devdir_state_get(d, &state, &why) != DOL_OK)
+        return fail(a, BOOTSTRAP_EXIT_FAILED, &why);
+    switch (state) {
+    case DEVDIR_POOL:
+        return DOL_OK;
+    case DEVDIR_BROKEN:
+        return fail(a, BOOTSTRAP_EXIT_FAILED, &why);
+    case DEVDIR_UNFINISHED:
+        if (devdir_move_aside(d, moved, &why) != DOL_OK)
+            return fail(a, BOOTSTRAP_EXIT_FAILED, &why);
+        log_warn("dolmend",
+                 "an earlier creation of a pool in %s was interrupted before anything was stored. What it left is now "
+                 "in %s and can be deleted.",
+                 d->root, moved);
+        return create_pool(a);
+    case DEVDIR_NEW:
+        return create_pool(a);
+    }
+    return DOL_EINVAL;
+}
+
+static struct devdir_why why_not_open(const struct devdir *d, enum dol_err err)
+{
+    switch (err) {
+    case DOL_EKEY:
+        return explain("the key file %s is missing, damaged, readable by others (chmod 600), or of another pool. "
+                       "Restore it from the copy made with "
+                       "'dolmen key export'; without it nothing in this pool can be read.",
+                       d->key);
+    case DOL_EPERM:
+        return explain("no permission to read %s or to write %s. The key file must be readable by its owner only.",
+                       d->key, d->index);
+    case DOL_ENOTPOOL:
+        return explain("the drives in %s do not carry a Dolmen pool, or not the same one.", d->drives);
+    case DOL_EINCOMPLETE:
+        return explain("too many drives of the pool are missing from %s: fewer are left than its parity can make up "
+                       "for. Bring drives back; nothing has been changed.",
+                       d->drives);
+    case DOL_EFORMAT:
+        return explain("the pool in %s was written by a newer Dolmen. Use that version.", d->root);
+    default:
+        return explain("cannot open the pool in %s: %s. The log above says more.", d->root, dol_err_text(err));
+    }
+}
+
+/* Options that were given and say something else than the pool is. */
+static enum dol_err check_options(struct appliance *a)
+{
+    const struct options *o = a->boot->options;
+    const char *root = a->boot->dir->root;
+    struct devdir_why why = {{0}};
+    struct store_status *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        why = explain("out of memory");
+        return fail(a, BOOTSTRAP_EXIT_FAILED, &why);
+    }
+    store_status_get(a->store, s);
+    if (o->geometry_given && (o->k != s->k || o->m != s->m))
+        why = explain("--ec %u+%u: the pool in %s has geometry %u+%u, which cannot be changed. Leave the option out.",
+                      o->k, o->m, root, s->k, s->m);
+    else if (o->drives_given && o->drives != s->drive_count)
+        why = explain("--drives %u: the pool in %s has %u drives. Leave the option out.", o->drives, root,
+                      s->drive_count);
+    for (unsigned i = 0; o->drive_size_given && i < s->drive_count && why.text[0] == '\0'; i++) {
+        const struct store_drive_status *drive = &s->drives[i];
+        if (strcmp(drive->state, "missing") != 0 && drive->size_bytes != o->drive_size_bytes / 4096 * 4096)
+            why = explain("--drive-size: the pool's drive %s has %" PRIu64 " bytes. Leave the option out.", drive->path,
+                          drive->size_bytes);
+    }
+    if (why.text[0] == '\0' && s->reason[0] != '\0')
+        log_warn("pool", "%s%s", s->read_only ? "read-only: " : "", s->reason);
+    free(s);
+    return why.text[0] == '\0' ? DOL_OK : fail(a, BOOTSTRAP_EXIT_USAGE, &why);
+}
+
+static enum dol_err open_store(struct appliance *a)
+{
+    struct devdir *d = a->boot->dir;
+    struct drive *drives[DEVDIR_DRIVES_MAX];
+    unsigned count = 0;
+    struct devdir_why why;
+    if (devdir_open_drives(d, drives, &count, &why) != DOL_OK)
+        return fail(a, BOOTSTRAP_EXIT_FAILED, &why);
+    const struct store_config config = {
+        .drives = drives,
+        .drive_count = count,
+        .index_dir = d->index,
+        .key_file = devdir_key_file(d),
+        .access = STORE_READ_WRITE,
+    };
+    enum dol_err err = store_open(&config, &a->store);
+    if (err != DOL_OK) {
+        for (unsigned i = 0; i < count; i++)
+            drive_close(drives[i]);
+        why = why_not_open(d, err);
+        return fail(a, BOOTSTRAP_EXIT_FAILED, &why);
+    }
+    return check_options(a);
+}
+
+/* ---- the gateway ---- */
+
+static enum dol_err open_iam(struct appliance *a)
+{
+    struct devdir *d = a->boot->dir;
+    struct devdir_why why;
+    enum dol_err err = iam_credentials_create(d->credentials);
+    if (err == DOL_OK)
+        log_warn("dolmend", "%s was missing: new credentials have been made.", d->credentials);
+    if (err == DOL_OK || err == DOL_EEXIST)
+        err = iam_open(d->credentials, &a->iam);
+    switch (err) {
+    case DOL_OK:
+        return DOL_OK;
+    case DOL_EPERM:
+        why = explain("%s can be read by others, or not by this user. It must be a file of mode 0600.", d->credentials);
+        break;
+    case DOL_ESYNTAX:
+        why = explain("%s is malformed. It must hold two lines: access_key=... and secret_key=...", d->credentials);
+        break;
+    default:
+        why = explain("cannot read %s: %s.", d->credentials, dol_err_text(err));
+        break;
+    }
+    return fail(a, BOOTSTRAP_EXIT_FAILED, &why);
+}
+
+static void serve_public(void *arg, struct exchange *x)
+{
+    struct appliance *a = arg;
+    if (!admin_handle_public(a->admin, x))
+        s3_handle(a->s3, x);
+}
+
+static void serve_admin(void *arg, struct exchange *x)
+{
+    struct appliance *a = arg;
+    admin_handle(a->admin, x);
+}
+
+static enum dol_err fail_to_listen(struct appliance *a, enum dol_err err)
+{
+    const struct options *o = a->boot->options;
+    struct devdir_why why;
+    if (err == DOL_EINUSE)
+        why = explain("%s:%u is in use by another program. Stop it, or choose another port with --listen.", o->host,
+                      o->port);
+    else if (err == DOL_EPERM)
+        why =
+            explain("no permission to listen on %s:%u. Ports below 1024 need CAP_NET_BIND_SERVICE.", o->host, o->port);
+    else
+        why = explain("cannot listen on %s:%u: %s. Is it an address of this machine?", o->host, o->port,
+                      dol_err_text(err));
+    return fail(a, BOOTSTRAP_EXIT_FAILED, &why);
+}
+
+/*
+ * Before a pool is created or opened for nothing. A server that was just killed may hold its sockets for a moment
+ * longer, while the kernel takes its rings down.
+ */
+static enum dol_err check_endpoint(struct appliance *a)
+{
+    const struct options *o = a->boot->options;
+    uint64_t deadline_ns = clock_monotonic_ns() + ENDPOINT_WAIT_NS;
+    enum dol_err err;
+    while ((err = server_probe_tcp(o->host, o->port)) == DOL_EINUSE && clock_monotonic_ns() < deadline_ns &&
+           !stop_asked(a->boot))
+        fiber_sleep(ENDPOINT_RETRY_NS);
+    return err == DOL_OK ? DOL_OK : fail_to_listen(a, err);
+}
+
+static enum dol_err listen_all(struct appliance *a)
+{
+    const struct options *o = a->boot->options;
+    const struct devdir *d = a->boot->dir;
+    struct devdir_why why;
+    uint16_t port = 0;
+    enum dol_err err = server_listen_tcp(a->server, o->host, o->port, serve_public, a, &port);
+    if (err != DOL_OK)
+        return fail_to_listen(a, err);
+    bool v6 = strchr(o->host, ':') != NULL;
+    snprintf(a->endpoint, sizeof a->endpoint, v6 ? "http://[%s]:%u" : "http://%s:%u", o->host, port);
+    err = server_listen_unix(a->server, d->socket, serve_admin, a);
+    if (err != DOL_OK) {
+        why = explain("cannot make the admin socket %s/admin.sock: %s.", d->root, dol_err_text(err));
+        return fail(a, BOOTSTRAP_EXIT_FAILED, &why);
+    }
+    return DOL_OK;
+}
+
+static struct server_limits limits_for(unsigned loops)
+{
+    struct server_limits limits = SERVER_LIMITS_DEFAULT;
+    unsigned share = CONNECTIONS_TOTAL_MAX / loops;
+    if (share < CONNECTIONS_LOOP_MIN)
+        share = CONNECTIONS_LOOP_MIN;
+    if (share < limits.connections_max)
+        limits.connections_max = share;
+    return limits;
+}
+
+unsigned bootstrap_fibers_max(unsigned loops)
+{
+    struct server_limits limits = limits_for(loops);
+    return limits.connections_max + limits.refusals_max + STORE_FIBERS_MAX;
+}
+
+static enum dol_err open_gateway(struct appliance *a)
+{
+    const struct options *o = a->boot->options;
+    struct devdir_why why = explain("out of memory");
+    struct runtime *rt = runtime_self();
+    const struct s3_config s3_config = {.store = a->store, .iam = a->iam, .region = o->region, .domain = o->domain};
+    const struct server_config server_config = {.runtime = rt, .limits = limits_for(runtime_loops(rt))};
+    if (s3_new(&s3_config, &a->s3) != DOL_OK || server_new(&server_config, &a->server) != DOL_OK)
+        return fail(a, BOOTSTRAP_EXIT_FAILED, &why);
+    const struct admin_config admin_config = {
+        .server = a->server,
+        .store = a->store,
+        .runtime = rt,
+        .endpoint = a->endpoint,
+        .region = o->region,
+        .version = DOLMEN_VERSION,
+    };
+    if (admin_new(&admin_config, &a->admin) != DOL_OK)
+        return fail(a, BOOTSTRAP_EXIT_FAILED, &why);
+    enum dol_err err = listen_all(a);
+    if (err == DOL_OK && server_start(a->server) != DOL_OK) {
+        why = explain("cannot start the server: too many fibers");
+        err = fail(a, BOOTSTRAP_EXIT_FAILED, &why);
+    }
+    return err;
+}
+
+/* ---- life ---- */
+
+static void announce(const struct appliance *a)
+{
+    const struct devdir *d = a->boot->dir;
+    struct store_status *s = calloc(1, sizeof *s);
+    if (s != NULL) {
+        store_status_get(a->store, s);
+        printf("dolmend ready: %s region %s, pool %s %u+%u on %u drives%s, credentials in %s\n", a->endpoint,
+               a->boot->options->region, s->label, s->k, s->m, s->drive_count, s->read_only ? " (READ-ONLY)" : "",
+               d->credentials);
+        fflush(stdout);
+        free(s);
+    }
+    sd_notifyf(0, "READY=1\nSTATUS=Serving %s", a->endpoint);
+}
+
+static void close_all(struct appliance *a)
+{
+    if (a->server != NULL) {
+        server_stop(a->server);
+        (void)unlink(a->boot->dir->socket);
+        server_free(a->server);
+    }
+    admin_free(a->admin);
+    if (a->s3 != NULL)
+        s3_free(a->s3);
+    if (a->iam != NULL)
+        iam_close(a->iam);
+    if (a->store != NULL)
+        store_close(a->store);
+}
+
+void bootstrap_fiber(void *arg)
+{
+    struct bootstrap *boot = arg;
+    struct appliance a = {.boot = boot};
+    boot->fiber = fiber_self();
+    boot->exit_code = 0;
+    enum dol_err err = check_endpoint(&a);
+    if (err == DOL_OK && !stop_asked(boot))
+        err = prepare_pool(&a);
+    if (err == DOL_OK && !stop_asked(boot))
+        err = open_store(&a);
+    if (err == DOL_OK && !stop_asked(boot))
+        err = open_iam(&a);
+    if (err == DOL_OK && !stop_asked(boot))
+        err = open_gateway(&a);
+    if (err == DOL_OK && !stop_asked(boot)) {
+        announce(&a);
+        while (!stop_asked(boot))
+            fiber_park();
+    }
+    sd_notify(0, "STOPPING=1");
+    close_all(&a);
+    log_info("dolmend", "stopped");
+    boot->fiber = NULL;
+    runtime_stop(runtime_self());
+}
+
+void bootstrap_signal_fiber(void *arg)
+{
+    struct bootstrap *boot = arg;
+    int signo = 0;
+    if (signal_wait(boot->signals, boot->signal_count, &signo) != DOL_OK)
+        return;
+    log_info("dolmend", "%s: stopping once the requests in progress are done; a second signal ends at once",
+             signo == SIGTERM ? "SIGTERM" : "SIGINT");
+    __atomic_store_n(&boot->stop_asked, true, __ATOMIC_RELEASE);
+    if (boot->fiber != NULL)
+        fiber_wake(boot->fiber);
+    if (signal_wait(boot->signals, boot->signal_count, &signo) != DOL_OK)
+        return;
+    log_warn("dolmend", "second signal: ended at once; the next start recovers");
+    _exit(BOOTSTRAP_EXIT_FAILED);
+}
