@@ -1,0 +1,35 @@
+#!/usr/bin/python3
+"""Starts a throw-away appliance and runs the tests of this folder against it."""
+import argparse
+import os
+import sys
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from appliance import Appliance, skip  # noqa: E402
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", required=True, help="build folder: bin/dolmend is used")
+    parser.add_argument("tests", nargs="*", help="names as unittest takes them (default: all)")
+    options = parser.parse_args()
+    try:
+        import boto3  # noqa: F401
+    except ImportError:
+        skip("python3-boto3 is not installed")
+    with Appliance(options.build) as appliance:
+        appliance.start()
+        access_key, secret_key = appliance.credentials()
+        os.environ.update(DOLMEN_ENDPOINT=appliance.endpoint, DOLMEN_ACCESS_KEY=access_key, DOLMEN_SECRET_KEY=secret_key)
+        sys.path.insert(0, HERE)
+        loader = unittest.TestLoader()
+        suite = loader.loadTestsFromNames(options.tests) if options.tests else loader.discover(HERE)
+        result = unittest.TextTestRunner(verbosity=1).run(suite)
+        if not result.wasSuccessful():
+            raise AssertionError("API tests failed")
+
+
+if __name__ == "__main__":
+    main()
