@@ -143,11 +143,12 @@ static void rows_trim(struct index *ix)
             break;
         if (lsn_compare(row->node_highest, ix->state.applied) > 0)
             continue; /* holds a merged state of a record that still waits */
-        overlay_remove(&ix->overlay, row->nodes);
+        overlay_mark(row->nodes);
         list_remove(n);
         list_push_back(&unlinked, n);
     }
     if (!list_is_empty(&unlinked)) {
+        overlay_sweep(&ix->overlay);
         uint64_t tag = views_turn(ix);
         for (struct list_node *n; (n = list_pop_front(&unlinked)) != NULL;) {
             container_of(n, struct pending_row, list)->tag = tag;
@@ -243,6 +244,8 @@ enum dol_err index_commit(struct index *ix, struct lsn upto, size_t *applied_rec
         err = env_extend(ix);
     if (err != DOL_OK && err != DOL_ENOMEM) {
         ix->broken = err;
+        if (err != DOL_EFULL)
+            index_retire(ix);
         log_error("index", "%s: cannot apply: %s", ix->dir, dol_err_text(err));
     }
     rows_trim(ix);

@@ -188,7 +188,7 @@ static enum dol_err env_try(struct index *ix)
 enum dol_err env_open(struct index *ix, bool *fresh)
 {
     *fresh = false;
-    enum dol_err err = env_try(ix);
+    enum dol_err err = index_is_retired(ix) ? DOL_ECORRUPT : env_try(ix);
     if (err == DOL_ECORRUPT || err == DOL_EFORMAT || err == DOL_EIO) {
         log_warn("index", "%s: %s; it is discarded and built again from the log", ix->dir,
                  err == DOL_EFORMAT ? "of another pool or version" : "damaged");
@@ -225,7 +225,7 @@ enum dol_err env_discard(struct index *ix)
         if (unlink(path) != 0 && errno != ENOENT)
             return DOL_EIO;
     }
-    return DOL_OK;
+    return index_retire_clear(ix);
 }
 
 enum dol_err env_grow(struct index *ix, uint64_t need_bytes, enum env_growth growth)

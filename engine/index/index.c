@@ -97,6 +97,7 @@ void index_close(struct index *ix)
         index_forget(ix);
     env_close(ix);
     overlay_fini(&ix->overlay);
+    index_sigbus_unguard(ix);
     if (ix->lock_fd >= 0)
         close(ix->lock_fd);
     pthread_cond_destroy(&ix->views_changed);
@@ -128,8 +129,10 @@ enum dol_err index_reset(struct index *ix)
 
 enum dol_err index_noted(struct index *ix, enum dol_err err, const char *what)
 {
-    if (err == DOL_ECORRUPT && !atomic_exchange(&ix->corrupt_logged, true))
+    if (err == DOL_ECORRUPT && !atomic_exchange(&ix->corrupt_logged, true)) {
+        index_retire(ix);
         log_error("index", "%s: %s is damaged; the index has to be built again from the log", ix->dir, what);
+    }
     return err;
 }
 

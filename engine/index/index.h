@@ -36,6 +36,13 @@ void index_close(struct index *ix);
 /* Discards everything and begins anew, in place. Only without views and writers. */
 DOL_MUST_CHECK enum dol_err index_reset(struct index *ix);
 
+/*
+ * Bad sectors under LMDB's map are a SIGBUS. From now on one (of whatever cause) marks this index as damaged before the
+ * process dies of it, so that the next open discards the index. One index per process; ends with index_close(). Once,
+ * from the main program.
+ */
+void index_sigbus_guard(struct index *ix);
+
 /* ---- state ---- */
 
 enum slab_state { SLAB_STATE_OPEN = 1, SLAB_STATE_ENDED = 2, SLAB_STATE_SEALED = 3 };

@@ -118,6 +118,12 @@ DOL_MUST_CHECK enum dol_err env_grow(struct index *ix, uint64_t need_bytes, enum
 /* commit_lock held: makes the file as long as its meta page says, so that open can tell a truncated one. */
 DOL_MUST_CHECK enum dol_err env_extend(struct index *ix);
 
+/* retire.c: the mark of a damaged index; it lasts until everything is discarded */
+void index_retire(struct index *ix);
+bool index_is_retired(const struct index *ix);
+DOL_MUST_CHECK enum dol_err index_retire_clear(struct index *ix);
+void index_sigbus_unguard(const struct index *ix);
+
 /* ---- views ---- */
 
 #define INDEX_VIEW_MAGIC 0x1dec71e3u
@@ -143,7 +149,7 @@ void views_reopen(struct index *ix);
 void views_drop(struct index *ix);
 /* The view's cursor over objects. */
 DOL_MUST_CHECK enum dol_err view_tree(struct index_view *v, struct tree_cursor **out);
-/* Logs the first damage found; returns ECORRUPT for it, other errors as they are. */
+/* Logs the first damage found and marks the index for the next open; returns the error as it is. */
 enum dol_err index_noted(struct index *ix, enum dol_err err, const char *what);
 
 /* Overlay keys; `out` has OVERLAY_KEY_BYTES_MAX bytes. */

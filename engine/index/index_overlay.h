@@ -9,7 +9,8 @@
  *   uploads   be64 bucket, upload id, be32 0          present, or a tombstone
  *   settings  record kind, name                       the value, or a tombstone
  *
- * Most reads ask for what isn't here: a filter of counters, by hash of the key (objects: without the version), answers those without the lock.
+ * Most reads ask for what isn't here: a filter of counters, by hash of the key (objects: without the version), answers
+ * those without the lock.
  *
  * Of two nodes with one key the higher LSN stays. One lock guards the links; it is held for one step of a search, or
  * for OVERLAY_SLICE_MAX insertions or removals. Everything else in a node is constant once it is inserted. Nodes belong
@@ -43,6 +44,7 @@ struct overlay_node {
     uint8_t type; /* enum overlay_type */
     uint8_t height;
     bool linked;   /* guarded by the lock */
+    bool leaving;  /* the committer's: overlay_sweep() unlinks it */
     bool joined;   /* the next node of the row is of the same record: both become visible in one step */
     uint8_t codec; /* chunks */
     uint32_t plain_bytes;
@@ -72,8 +74,11 @@ unsigned overlay_height(struct overlay *o);
 
 /* Links a row's nodes, but those that lose to a higher LSN. */
 void overlay_insert(struct overlay *o, struct overlay_node *row);
-/* Unlinks those of a row's nodes that are linked. */
-void overlay_remove(struct overlay *o, struct overlay_node *row);
+/* The row's nodes go with the next sweep. */
+void overlay_mark(struct overlay_node *row);
+/* Unlinks all marked nodes in one walk. The caller alone frees rows: what is unlinked here, or meanwhile, stays
+ * readable. */
+void overlay_sweep(struct overlay *o);
 
 /* false: no node has this key (objects: this key and any version; the key is given without one). true: perhaps. */
 bool overlay_may_have(struct overlay *o, struct bytes key);

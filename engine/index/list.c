@@ -134,6 +134,24 @@ enum dol_err view_first_object(struct index_view *v, uint64_t bucket, struct byt
     return index_noted(v->ix, err, "an object's row");
 }
 
+/* The newest version of one key. Most keys asked for aren't in the overlay: then LMDB alone knows. */
+static enum dol_err view_newest_object(struct index_view *v, uint64_t bucket, struct bytes code, struct object_hit *out)
+{
+    enum dol_err err;
+    if (overlay_may_have(&v->ix->overlay, overlay_key_object(v->key, bucket, code, NULL))) {
+        err = view_first_object(v, bucket, code, out);
+    } else {
+        struct tree_cursor *tree;
+        err = view_tree(v, &tree);
+        if (err == DOL_OK)
+            err = tree_seek(tree, bucket, code, NULL);
+        if (err == DOL_OK)
+            err = hit_applied(tree, out);
+        index_noted(v->ix, err, "an object's row");
+    }
+    return err == DOL_OK && !bytes_equal(out->code, code) ? DOL_ENOTFOUND : err;
+}
+
 enum dol_err index_object_get(struct index_view *v, uint64_t bucket, struct bytes key, const struct version_id *version,
                               struct index_object *out)
 {
@@ -143,9 +161,7 @@ enum dol_err index_object_get(struct index_view *v, uint64_t bucket, struct byte
     struct bytes code = bytes_of(buffer, key_code_encode(key, buffer));
     struct object_hit hit;
     if (version == NULL) {
-        enum dol_err err = view_first_object(v, bucket, code, &hit);
-        if (err == DOL_OK && !bytes_equal(hit.code, code))
-            return DOL_ENOTFOUND;
+        enum dol_err err = view_newest_object(v, bucket, code, &hit);
         if (err == DOL_OK)
             *out = hit.object;
         return err;

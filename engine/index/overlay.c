@@ -122,17 +122,19 @@ static void overlay_link(struct overlay *o, struct overlay_node *node)
     struct bytes key = bytes_of(node->key, node->key_len);
     overlay_search(o, key, before);
     struct overlay_node *old = before[0]->next[0];
-    if (old != NULL && node_compare(old, key) == 0) {
-        if (lsn_compare(node->lsn, old->lsn) < 0)
-            return;
+    if (old != NULL && node_compare(old, key) != 0)
+        old = NULL;
+    if (old != NULL && lsn_compare(node->lsn, old->lsn) < 0)
+        return;
+    /* Before the old node leaves: who asks the filter without the lock must not find it empty in between. */
+    atomic_fetch_add_explicit(filter_slot(o, filter_key(key)), 1, memory_order_release);
+    if (old != NULL)
         overlay_unlink(o, old, before);
-    }
     for (unsigned i = 0; i < node->height; i++) {
         node->next[i] = before[i]->next[i];
         before[i]->next[i] = node;
     }
     node->linked = true;
-    atomic_fetch_add_explicit(filter_slot(o, filter_key(key)), 1, memory_order_release);
     atomic_fetch_add_explicit(&o->nodes, 1, memory_order_relaxed);
     if (node->type == OVERLAY_PATCH)
         atomic_fetch_add_explicit(&o->patches, 1, memory_order_relaxed);
@@ -152,19 +154,33 @@ void overlay_insert(struct overlay *o, struct overlay_node *row)
     }
 }
 
-void overlay_remove(struct overlay *o, struct overlay_node *row)
+void overlay_mark(struct overlay_node *row)
 {
-    while (row != NULL) {
+    for (; row != NULL; row = row->row_next)
+        row->leaving = true;
+}
+
+void overlay_sweep(struct overlay *o)
+{
+    struct overlay_node *before[OVERLAY_HEIGHT_MAX];
+    struct overlay_node *node = NULL;
+    for (unsigned i = 0; i < OVERLAY_HEIGHT_MAX; i++)
+        before[i] = o->head;
+    do {
         pthread_rwlock_wrlock(&o->lock);
-        for (unsigned i = 0; row != NULL && i < OVERLAY_SLICE_MAX; row = row->row_next, i++) {
-            if (!row->linked)
-                continue;
-            struct overlay_node *before[OVERLAY_HEIGHT_MAX];
-            overlay_search(o, bytes_of(row->key, row->key_len), before);
-            overlay_unlink(o, row, before);
+        if (node != NULL)
+            overlay_search(o, bytes_of(node->key, node->key_len), before);
+        node = before[0]->next[0];
+        for (unsigned steps = 0; node != NULL && steps < OVERLAY_SLICE_MAX; steps++) {
+            if (node->leaving)
+                overlay_unlink(o, node, before);
+            else
+                for (unsigned i = 0; i < node->height; i++)
+                    before[i] = node;
+            node = before[0]->next[0];
         }
         pthread_rwlock_unlock(&o->lock);
-    }
+    } while (node != NULL);
 }
 
 const struct overlay_node *overlay_find(struct overlay *o, struct bytes key)

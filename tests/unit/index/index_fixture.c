@@ -1,3 +1,4 @@
+/* Building rows for the index's tests: each record has memory of its own, so that a row may be published again. */
 #include "index_fixture.h"
 
 #include <dirent.h>
@@ -39,8 +40,8 @@ bool fx_reopen(struct fx *fx)
 void fx_close(struct fx *fx)
 {
     fx_shut(fx);
-    static const char *const files[] = {"data.mdb", "lock.mdb"};
-    for (unsigned i = 0; i < 2; i++) {
+    static const char *const files[] = {"data.mdb", "lock.mdb", "retired"};
+    for (unsigned i = 0; i < 3; i++) {
         char path[96];
         snprintf(path, sizeof path, "%s/%s", fx->dir, files[i]);
         unlink(path);
@@ -51,6 +52,13 @@ void fx_close(struct fx *fx)
 void fx_file_path(const struct fx *fx, char out[96])
 {
     snprintf(out, 96, "%s/data.mdb", fx->dir);
+}
+
+void fx_unretire(const struct fx *fx)
+{
+    char path[96];
+    snprintf(path, sizeof path, "%s/retired", fx->dir);
+    assert_int_equal(unlink(path), 0);
 }
 
 struct lsn fx_lsn(const struct fx *fx)
@@ -316,4 +324,56 @@ uint64_t fx_refs(struct index_view *v, uint8_t kind, const struct sha256 *hash)
     assert_int_equal(err, DOL_OK);
     assert_int_equal(c.kind, kind);
     return c.refs;
+}
+
+/* ---- one look each ---- */
+
+int fx_setup(void **state)
+{
+    struct fx *fx = calloc(1, sizeof *fx);
+    assert_non_null(fx);
+    fx_open(fx, 1u << 24);
+    *state = fx;
+    return 0;
+}
+
+int fx_setup_small(void **state)
+{
+    struct fx *fx = calloc(1, sizeof *fx);
+    assert_non_null(fx);
+    fx_open(fx, 1);
+    *state = fx;
+    return 0;
+}
+
+int fx_teardown(void **state)
+{
+    struct fx *fx = *state;
+    fx_close(fx);
+    free(fx);
+    return 0;
+}
+
+uint64_t fx_newest_now(struct fx *fx, struct bytes key)
+{
+    struct index_view *v = fx_view(fx);
+    uint64_t n = fx_newest(v, FX_BUCKET, key);
+    index_view_end(v);
+    return n;
+}
+
+uint64_t fx_refs_now(struct fx *fx, uint64_t chunk)
+{
+    struct index_view *v = fx_view(fx);
+    struct sha256 h = fx_hash(chunk);
+    uint64_t n = fx_refs(v, RECORD_CHUNK, &h);
+    index_view_end(v);
+    return n;
+}
+
+uint64_t fx_objects_now(struct fx *fx)
+{
+    struct index_counts c;
+    index_counts_get(fx->ix, &c);
+    return c.objects;
 }

@@ -11,6 +11,8 @@
 
 #include "index.h"
 
+#define FX_BUCKET 0x100000001ull
+
 struct fx {
     struct index *ix;
     char dir[64];
@@ -35,6 +37,8 @@ void fx_close(struct fx *fx);
 void fx_file_path(const struct fx *fx, char out[96]);
 /* Closes the index, keeps the files. */
 void fx_shut(struct fx *fx);
+/* Takes back the mark of damage that a closed index got. */
+void fx_unretire(const struct fx *fx);
 /* Opens again after fx_shut(); returns fresh. */
 bool fx_start(struct fx *fx);
 
@@ -84,6 +88,15 @@ void fx_put(struct fx *fx, uint64_t bucket, struct bytes key, uint64_t version, 
 uint64_t fx_newest(struct index_view *v, uint64_t bucket, struct bytes key);
 /* References applied; UINT64_MAX: ENOTFOUND. */
 uint64_t fx_refs(struct index_view *v, uint8_t kind, const struct sha256 *hash);
+
+/* cmocka fixtures: a struct fx with a roomy map, or with the smallest. */
+int fx_setup(void **state);
+int fx_setup_small(void **state);
+int fx_teardown(void **state);
+/* As above, in FX_BUCKET, through a view of their own. */
+uint64_t fx_newest_now(struct fx *fx, struct bytes key);
+uint64_t fx_refs_now(struct fx *fx, uint64_t chunk);
+uint64_t fx_objects_now(struct fx *fx);
 
 #define S(text) bytes_of(text, sizeof(text) - 1)
 

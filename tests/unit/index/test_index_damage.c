@@ -3,35 +3,21 @@
 #include "index_fixture.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "index_impl.h"
 
-#define B 0x100000001ull
+#define B FX_BUCKET
 
-static int setup(void **state)
+static size_t key_make(char out[64], unsigned n)
 {
-    struct fx *fx = calloc(1, sizeof *fx);
-    assert_non_null(fx);
-    fx_open(fx, 1);
-    *state = fx;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fx *fx = *state;
-    fx_close(fx);
-    free(fx);
-    return 0;
-}
-
-static size_t key_make(char *out, unsigned n)
-{
-    return (size_t)sprintf(out, "study/%08u/slice", n);
+    return (size_t)snprintf(out, 64, "study/%08u/slice", n);
 }
 
 static void put_many(struct fx *fx, unsigned from, unsigned to)
@@ -300,6 +286,7 @@ static void test_rotten_values_are_errors(void **state)
             assert_int_equal(index_object_get(v, B, S("kb-xyzq"), &version, &o), s == 3 ? DOL_ECORRUPT : DOL_OK);
             index_view_end(v);
             fx_shut(fx);
+            fx_unretire(fx);
             file_write(fx, (off_t)spots[s], &data[spots[s]], 1);
         }
     free(data);
@@ -334,6 +321,71 @@ static void test_rotten_row_stops_applying_not_reading(void **state)
     assert_int_equal(index_reset(fx->ix), DOL_OK);
     fx->counter = 0;
     assert_works_anew(fx);
+    assert_false(fx_reopen(fx)); /* the mark went with the damage */
+}
+
+static void test_damage_is_remembered(void **state)
+{
+    struct fx *fx = *state;
+    fx_put(fx, B, S("plain-key"), 1, 0);
+    fx_commit(fx);
+    fx_shut(fx);
+    size_t len;
+    uint8_t *data = file_read(fx, &len);
+    size_t spot = find_bytes(data, len, S("plain-key"));
+    uint8_t bad = data[spot] ^ 1;
+    file_write(fx, (off_t)spot, &bad, 1);
+    assert_false(fx_start(fx));
+    struct index_view *v = fx_view(fx);
+    struct index_object o;
+    assert_int_equal(index_object_get(v, B, S("plain-key"), NULL, &o), DOL_ECORRUPT);
+    index_view_end(v);
+    assert_true(fx_reopen(fx));
+    assert_works_anew(fx);
+    assert_false(fx_reopen(fx));
+    free(data);
+}
+
+/* In a process of its own: reads an index whose file is cut under it. */
+static void child_dies_of_sigbus(struct fx *fx)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    sigaction(SIGBUS, &action, NULL); /* neither cmocka's nor a sanitizer's */
+    struct rlimit no_core = {0, 0};
+    setrlimit(RLIMIT_CORE, &no_core);
+    if (fx_start(fx))
+        _exit(3);
+    index_sigbus_guard(fx->ix);
+    char path[96];
+    fx_file_path(fx, path);
+    if (truncate(path, 8192) != 0)
+        _exit(4);
+    struct index_view *v = fx_view(fx);
+    struct index_object o;
+    (void)!index_object_get(v, B, S("plain-key"), NULL, &o);
+    _exit(5);
+}
+
+static void test_sigbus_marks_the_index(void **state)
+{
+    struct fx *fx = *state;
+    fx_put(fx, B, S("plain-key"), 1, 0);
+    fx_commit(fx);
+    fx_shut(fx);
+    size_t len;
+    uint8_t *good = file_read(fx, &len);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        child_dies_of_sigbus(fx);
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGBUS);
+    file_write(fx, 0, good, len); /* the sector reads well again: it is not believed */
+    assert_true(fx_start(fx));
+    assert_works_anew(fx);
+    free(good);
 }
 
 static void test_rotten_state_begins_anew(void **state)
@@ -357,7 +409,7 @@ static void test_rotten_state_begins_anew(void **state)
     assert_works_anew(fx);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, fx_setup_small, fx_teardown)
 
 int main(void)
 {
@@ -370,6 +422,8 @@ int main(void)
         T(test_any_flip_in_the_meta_pages),
         T(test_rotten_values_are_errors),
         T(test_rotten_row_stops_applying_not_reading),
+        T(test_damage_is_remembered),
+        T(test_sigbus_marks_the_index),
         T(test_rotten_state_begins_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

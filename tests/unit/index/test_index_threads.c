@@ -42,9 +42,9 @@ struct actor {
         }                                                                                                              \
     } while (0)
 
-static size_t key_make(char *out, unsigned publisher, unsigned key)
+static size_t key_make(char out[64], unsigned publisher, unsigned key)
 {
-    return (size_t)sprintf(out, "publisher-%u/key-%05u", publisher, key);
+    return (size_t)snprintf(out, 64, "publisher-%u/key-%05u", publisher, key);
 }
 
 /* The version of key k in round r replaces the one of the round before: one version of each key at all times. */
