@@ -16,6 +16,7 @@
 #include "format.h"
 
 #define UNIT_HEADER_FIXED_BYTES 256u
+#define UNIT_HEADER_LIFE_OFFSET 64u /* where a header names its life, in the clear */
 
 enum {
     UNIT_FLAG_EMPTY = 1,    /* a row without records that proves its predecessor */

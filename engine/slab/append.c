@@ -172,7 +172,7 @@ void appender_publish(struct appender *a)
 static void directory_record_make(const struct slab_directory *d, struct append_record *r,
                                   uint8_t header[TLV_HEADER_BYTES])
 {
-    struct le16 type = le16_of(1), flags = le16_of(TLV_FLAG_CRITICAL);
+    struct le16 type = le16_of(1), flags = le16_of(0);
     struct le32 len = le32_of(d->len);
     memcpy(header, &type, sizeof type);
     memcpy(header + 2, &flags, sizeof flags);
@@ -266,6 +266,8 @@ enum dol_err appender_seal(struct appender *a)
         err = write_last_directory(a);
     if (err != DOL_OK && slab->state == SLAB_STATE_OPEN)
         return err; /* no space for the row: nothing has changed */
+    while (a->preparing)
+        waitq_wait(&a->prepared); /* its zeroes may reach to the footer */
     if (err == DOL_OK)
         err = write_footers(a);
     slab->state = err == DOL_OK ? SLAB_STATE_SEALED : SLAB_STATE_ENDED;
@@ -286,9 +288,11 @@ enum dol_err appender_seal(struct appender *a)
 static enum dol_err open_successor(struct pool *pool, struct slab **out)
 {
     unsigned healthy = 0;
+    pthread_mutex_lock(&pool->lock);
     for (unsigned i = 0; i < pool->drive_count; i++)
         if (pool->drives[i].drive != NULL && !atomic_load(&pool->drives[i].faulted) && pool->drives[i].extents_free > 0)
             healthy++;
+    pthread_mutex_unlock(&pool->lock);
     unsigned k = pool->sb.k, m = pool->sb.m;
     if (m == 0)
         return DOL_EIO; /* no parity to stand on */
@@ -396,8 +400,9 @@ uint32_t append_row_bytes_max(const struct pool *pool)
 static enum dol_err take_groups(struct appender *a, struct list_node *taken)
 {
     uint32_t bytes = 0, directory = 0, max = append_row_bytes_max(a->pool);
+    enum dol_err err = DOL_OK;
     a->packed_count = 0;
-    while (!list_is_empty(&a->queue)) {
+    while (!list_is_empty(&a->queue) && err == DOL_OK) {
         struct append_group *g = group_of(a->queue.next);
         if (bytes > 0 && (bytes + g->stored_bytes > max || directory + g->directory_bytes > APPEND_ROW_DIRECTORY_MAX))
             break;
@@ -406,14 +411,11 @@ static enum dol_err take_groups(struct appender *a, struct list_node *taken)
         list_remove(&g->node);
         list_push_back(taken, &g->node);
         a->queued_bytes -= g->stored_bytes;
-        for (unsigned i = 0; i < g->count; i++) {
-            enum dol_err err = appender_pack(a, &g->records[i]);
-            if (err != DOL_OK)
-                return err;
-        }
+        for (unsigned i = 0; i < g->count && err == DOL_OK; i++)
+            err = appender_pack(a, &g->records[i]);
     }
     waitq_wake_all(&a->room);
-    return DOL_OK;
+    return err;
 }
 
 static uint32_t packed_directory_bytes(const struct appender *a)
@@ -444,6 +446,8 @@ static enum dol_err commit_row(struct appender *a)
     struct append_record directory;
     uint8_t header[TLV_HEADER_BYTES];
 
+    if (a->dead)
+        return DOL_ESTOPPED;
     if (pool_is_read_only(a->pool))
         return DOL_EREADONLY;
     uint32_t data = packed_bytes(a);
@@ -473,7 +477,9 @@ static enum dol_err commit_row(struct appender *a)
     }
     if (err != DOL_OK && err != DOL_ESTOPPED)
         runtime_panic("a row could neither be written nor carried over: %s", dol_err_text(err));
-    pool_lsn_done(a->pool, a->loop);
+    a->dead = err != DOL_OK;
+    if (!a->dead)
+        pool_lsn_done(a->pool, a->loop); /* else nobody knows: it stays in flight, and the index behind it */
     return err;
 }
 
@@ -679,41 +685,68 @@ enum dol_err append_wait(struct append_group *group)
     return group->err;
 }
 
-static enum dol_err recovery_slab_for(struct pool *pool, uint32_t data_bytes)
+/* Directory entries are not written out by recovery rows: they must fit what is pending. */
+static bool recovery_row_fits(const struct appender *a, uint32_t data_bytes)
+{
+    uint32_t need = row_layout_for(data_bytes, a->slab->k, a->slab->m).unit_blocks;
+    uint32_t empty = row_layout_for(0, a->slab->k, a->slab->m).unit_blocks;
+    return a->slab->end_block + need + empty <= slab_rows_limit(a->pool, a->slab) &&
+           a->directory.len + packed_directory_bytes(a) <= DIRECTORY_RECORD_BYTES_MAX - TLV_HEADER_BYTES;
+}
+
+/* Proves the last row of a full recovery slab, which is not sealed since nothing of it is published yet. */
+static enum dol_err recovery_slab_end(struct appender *a)
+{
+    unsigned kept = a->packed_count;
+    a->packed_count = 0;
+    enum dol_err err = appender_ready_row(a);
+    if (err == DOL_OK)
+        err = appender_write_row(a, UNIT_FLAG_EMPTY);
+    a->packed_count = kept;
+    a->slab->state = SLAB_STATE_ENDED;
+    while (a->preparing)
+        waitq_wait(&a->prepared);
+    appender_drop_slab(a);
+    return err;
+}
+
+static enum dol_err recovery_slab_for(struct appender *a, uint32_t data_bytes)
 {
     struct slab *slab = NULL;
-    dol_assert(loop_index() == 0);
-    struct appender *a = pool->appenders[0];
-    if (a == NULL)
-        a = pool->appenders[0] = appender_new(pool, 0);
-    if (a == NULL)
-        return DOL_ENOMEM;
-    if (a->slab != NULL) {
-        uint32_t need = row_layout_for(data_bytes, a->slab->k, a->slab->m).unit_blocks;
-        if (a->slab->end_block + need <= slab_rows_limit(pool, a->slab))
-            return DOL_OK;
-        a->slab->state = SLAB_STATE_ENDED; /* not sealed: nothing of it is published yet */
-        appender_drop_slab(a);
-    }
-    enum dol_err err = slab_open_new(pool, pool->sb.k, pool->sb.m, &slab);
+    enum dol_err err = DOL_OK;
+    if (a->slab != NULL && recovery_row_fits(a, data_bytes))
+        return DOL_OK;
+    if (a->slab != NULL)
+        err = recovery_slab_end(a);
+    if (err == DOL_OK)
+        err = slab_open_new(a->pool, a->pool->sb.k, a->pool->sb.m, &slab);
     return err == DOL_OK ? appender_adopt(a, slab) : err;
 }
 
 enum dol_err append_recovery_row(struct pool *pool, struct append_record *records, unsigned count)
 {
-    uint32_t data = 0;
-    for (unsigned i = 0; i < count; i++)
-        data += append_record_stored(&records[i]);
-    enum dol_err err = recovery_slab_for(pool, data);
     struct appender *a = pool->appenders[0];
-    if (err == DOL_OK) {
-        a->packed_count = 0;
-        for (unsigned i = 0; i < count && err == DOL_OK; i++)
-            err = appender_pack(a, &records[i]);
-    }
+    enum dol_err err = DOL_OK;
+    dol_assert(loop_index() == 0);
+    if (a == NULL)
+        a = pool->appenders[0] = appender_new(pool, 0);
+    if (a == NULL)
+        return DOL_ENOMEM;
+    a->packed_count = 0;
+    for (unsigned i = 0; i < count && err == DOL_OK; i++)
+        err = appender_pack(a, &records[i]);
+    if (err == DOL_OK)
+        err = recovery_slab_for(a, packed_bytes(a));
     if (err == DOL_OK)
         err = appender_ready_row(a);
     if (err == DOL_OK)
         err = appender_write_row(a, UNIT_FLAG_REAPPEND);
+    if (err != DOL_OK && a->slab != NULL) {
+        /* what lies there is judged by the next recovery; nothing more is written behind it */
+        a->slab->state = SLAB_STATE_ENDED;
+        while (a->preparing)
+            waitq_wait(&a->prepared);
+        appender_drop_slab(a);
+    }
     return err;
 }

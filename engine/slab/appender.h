@@ -27,6 +27,7 @@ struct appender {
     bool stopping;
     bool started;
     bool stopped;
+    bool dead; /* the power was cut under it, or it panicked: nothing is written any more (simulator) */
     struct fiber *stop_waiter;
     struct list_node queue; /* struct append_group */
     size_t queued_bytes;
@@ -40,6 +41,7 @@ struct appender {
     struct waitq next_ready;
     uint32_t prepared_block; /* of slab: blocks below are prepared */
     bool preparing;
+    struct slab *preparing_slab;
     enum dol_err prepare_err;
     struct waitq prepared;
     bool unproven; /* the last row is acknowledged, and no later row says so */

@@ -189,7 +189,8 @@ static enum dol_err assign_drives(struct pool *pool, const struct store_config *
         d->extents = pool->sb.drives[i].extents;
         d->extents_free = d->extents;
         d->extent_used = calloc(d->extents ? d->extents : 1, 1);
-        if (d->extent_used == NULL)
+        d->extent_suspect = calloc(d->extents ? d->extents : 1, 1);
+        if (d->extent_used == NULL || d->extent_suspect == NULL)
             return DOL_ENOMEM;
     }
     for (unsigned i = 0; i < config->drive_count; i++) {
@@ -227,6 +228,8 @@ static void judge_membership(struct pool *pool, enum store_access access)
             cannot_write = true;
         }
     }
+    if (pool->sb.masks.ro_data != 0 || pool->sb.masks.ro_meta != 0)
+        pool_set_read_only(pool, "the pool was written by a newer version, which this one may only read");
     if (missing > 0)
         pool_set_read_only(pool, "%u of %u drives missing or without a usable superblock (number %s)", missing,
                            pool->drive_count, names);
@@ -282,8 +285,10 @@ static void pool_free_memory(struct pool *pool)
     }
     for (unsigned i = 0; i < pool->ec_count; i++)
         ec_free(pool->ecs[i]);
-    for (unsigned i = 0; i < pool->drive_count; i++)
+    for (unsigned i = 0; i < pool->drive_count; i++) {
         free(pool->drives[i].extent_used);
+        free(pool->drives[i].extent_suspect);
+    }
     if (pool->opener != NULL)
         opener_free(pool->opener);
     if (pool->keys != NULL)
@@ -312,11 +317,15 @@ enum dol_err pool_open(const struct store_config *config, struct pool **out)
         pool->lsn_inflight[i] = UINT64_MAX;
     pool->loops = runtime_loops(runtime_self());
     dol_assert(pool->loops <= POOL_LOOPS_MAX);
+    for (unsigned i = 0; i < pool->loops; i++)
+        gate_init(&pool->rebuild_gates[i], POOL_REBUILDS_MAX);
 
     if ((err = read_superblocks(config, all, &pool->sb)) != DOL_OK)
         goto out;
     if ((err = assign_drives(pool, config, all)) != DOL_OK)
         goto out;
+    pool_count_free(pool);
+    pool->slabs_reserve = pool_slabs_reserve(pool);
     judge_membership(pool, config->access);
     if ((err = open_keys(pool, config)) != DOL_OK)
         goto out;
@@ -405,10 +414,7 @@ void pool_set_read_only(struct pool *pool, const char *format, ...)
 
 bool pool_is_read_only(struct pool *pool)
 {
-    pthread_mutex_lock(&pool->lock);
-    bool r = pool->read_only;
-    pthread_mutex_unlock(&pool->lock);
-    return r;
+    return atomic_load_explicit(&pool->read_only, memory_order_relaxed);
 }
 
 /* ---- slab table ---- */
@@ -453,6 +459,7 @@ void pool_slab_remove(struct pool *pool, struct slab *slab)
             d->extents_free++;
         }
     }
+    pool_count_free(pool);
     pthread_mutex_unlock(&pool->lock);
     free(slab);
 }
@@ -471,12 +478,11 @@ void pool_slab_each(struct pool *pool, pool_slab_fn *fn, void *arg)
     }
 }
 
-unsigned pool_slabs_free(struct pool *pool)
+void pool_count_free(struct pool *pool)
 {
     /* the largest s such that s slabs of k + m extents on distinct drives fit: sum(min(free, s)) >= s * (k + m) */
     unsigned members = (unsigned)(pool->sb.k + pool->sb.m);
     uint32_t lo = 0, hi = 0;
-    pthread_mutex_lock(&pool->lock);
     for (unsigned i = 0; i < pool->drive_count; i++)
         if (pool->drives[i].extents_free > hi)
             hi = pool->drives[i].extents_free;
@@ -490,18 +496,24 @@ unsigned pool_slabs_free(struct pool *pool)
         else
             hi = s - 1;
     }
-    pthread_mutex_unlock(&pool->lock);
-    return lo;
+    atomic_store(&pool->slabs_free, lo);
 }
 
 unsigned pool_slabs_reserve(const struct pool *pool)
 {
-    return 2 * pool->loops + 2;
+    uint64_t extents = 0;
+    for (unsigned i = 0; i < pool->drive_count; i++)
+        extents += pool->drives[i].extents;
+    uint64_t share = extents / (unsigned)(pool->sb.k + pool->sb.m) / 8;
+    unsigned wanted = 2 * pool->loops + POOL_SLABS_LAST;
+    if (share <= POOL_SLABS_LAST)
+        return POOL_SLABS_LAST + 1;
+    return share < wanted ? (unsigned)share : wanted;
 }
 
 bool pool_is_full(struct pool *pool)
 {
-    return pool_slabs_free(pool) < pool_slabs_reserve(pool);
+    return atomic_load(&pool->slabs_free) < pool->slabs_reserve;
 }
 
 /* ---- LSNs ---- */

@@ -27,6 +27,8 @@
 #define POOL_EXTENTS_PER_DRIVE 256u /* aimed at when the extent size is chosen by drive size */
 #define POOL_LOCK_TIMEOUT_NS   (10ull * 1000 * 1000 * 1000)
 
+#define POOL_REBUILDS_MAX 4u /* per loop: rows in memory to rebuild a record */
+
 #define POOL_MAGIC 0x504f4f4cu
 #define SLAB_MAGIC 0x534c4142u
 
@@ -41,7 +43,7 @@ struct slab {
     struct uuid life;
     uint64_t run;
     uint8_t k, m;
-    enum slab_state state;
+    _Atomic(enum slab_state) state;
     const struct ec *ec;
     struct slab_member members[FORMAT_MEMBERS_MAX];
     uint64_t rows;      /* acknowledged; the loop that appends, or recovery */
@@ -55,10 +57,11 @@ struct pool_drive {
     struct drive *drive; /* NULL: missing */
     uint32_t incarnation;
     uint32_t extents;
-    uint32_t extents_free; /* lock */
-    uint8_t *extent_used;  /* lock; one byte per extent */
-    uint32_t extent_hint;  /* lock; where the search for a free one begins */
-    atomic_bool faulted;   /* a write failed in this run: no new slab takes it */
+    uint32_t extents_free;   /* lock */
+    uint8_t *extent_used;    /* lock; one byte per extent */
+    uint8_t *extent_suspect; /* lock; scan only: the header could not be read or understood */
+    uint32_t extent_hint;    /* lock; where the search for a free one begins */
+    atomic_bool faulted;     /* a write failed in this run: no new slab takes it */
 };
 
 struct pool_counters {
@@ -85,16 +88,20 @@ struct pool {
     unsigned loops;
     struct appender *appenders[POOL_LOOPS_MAX];
     struct pool_counters counters;
+    struct gate rebuild_gates[POOL_LOOPS_MAX]; /* of each loop: reads that hold a whole row in memory */
 
     pthread_mutex_t lock;
     struct slab *slabs[POOL_SLAB_BUCKETS]; /* lock */
+    _Atomic uint32_t slabs_free;           /* how many more could be opened; kept up with the extent maps */
     uint64_t slab_count;                   /* lock */
     uint32_t slab_counter;                 /* lock; low half of the last slab id of this run */
     uint64_t lsn_next;                     /* lock; next counter of this run */
     uint64_t lsn_inflight[POOL_LOOPS_MAX]; /* lock; first counter of the loop's row in flight, UINT64_MAX: none */
-    bool read_only;                        /* lock */
+    atomic_bool read_only;                 /* set with the lock held, read without */
     char reason[160];                      /* lock; why read-only or degraded */
-    struct ec *ecs[POOL_EC_MAX];           /* lock */
+    unsigned slabs_reserve;
+    unsigned scan_gaps; /* lock; extents whose header could not be read or understood, and no member explains */
+    struct ec *ecs[POOL_EC_MAX]; /* lock */
     struct {
         uint8_t k, m;
     } ec_geometry[POOL_EC_MAX];
@@ -137,12 +144,15 @@ void pool_slab_remove(struct pool *pool, struct slab *slab);
 typedef void pool_slab_fn(void *arg, struct slab *slab);
 void pool_slab_each(struct pool *pool, pool_slab_fn *fn, void *arg);
 
-/* How many more slabs of the pool's geometry could be opened. */
-unsigned pool_slabs_free(struct pool *pool);
+/* Recounts how many more slabs of the pool's geometry could be opened, after extents were taken or given back. Lock
+ * held. */
+void pool_count_free(struct pool *pool);
 /* PUTs are refused with EFULL below this many: an open slab and its successor per loop, recovery, and what compaction
- * will need. */
+ * will need; at most an eighth of the pool. */
 unsigned pool_slabs_reserve(const struct pool *pool);
 bool pool_is_full(struct pool *pool);
+/* The last ones are for recovery and for rows that failed: no appender opens them for clients. */
+#define POOL_SLABS_LAST 2u
 
 /* Absolute offset on the drive of block `block` in an extent. */
 static inline uint64_t pool_extent_offset(const struct pool *pool, uint32_t extent, uint32_t block)

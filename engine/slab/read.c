@@ -50,6 +50,7 @@ static bool header_is_of(const struct unit_header *h, const struct pool *pool, c
 
 struct judged_header {
     bool good;
+    bool newer; /* of a format this program doesn't know */
     struct unit_header header;
     uint32_t digests[FORMAT_MEMBERS_MAX];
     struct sha256 table;
@@ -78,11 +79,21 @@ static void judge_header(const struct pool *pool, const struct slab *slab, unsig
                          const uint8_t *block, struct judged_header *out, uint32_t *crcs)
 {
     size_t needed;
-    out->good = unit_header_decode(block, BLOCK, slab->life, &out->header, out->digests, crcs, &needed) == DOL_OK &&
-                header_is_of(&out->header, pool, slab, member, row_block);
+    enum dol_err err = unit_header_decode(block, BLOCK, slab->life, &out->header, out->digests, crcs, &needed);
+    out->newer = err == DOL_EFORMAT;
+    out->good = err == DOL_OK && header_is_of(&out->header, pool, slab, member, row_block);
     if (out->good)
         out->table = unit_table_hash(slab->life, out->header.row, &out->header.prev_table, out->digests,
                                      (unsigned)(slab->k + slab->m));
+}
+
+bool unit_is_of_later_row(const struct pool *pool, const struct slab *slab, unsigned member, uint32_t block,
+                          const uint8_t *bytes, uint64_t row)
+{
+    struct unit_header h;
+    size_t needed;
+    return unit_header_decode(bytes, BLOCK, slab->life, &h, NULL, NULL, &needed) == DOL_OK &&
+           header_is_of(&h, pool, slab, member, block) && h.row > row;
 }
 
 enum dol_err row_probe(struct pool *pool, struct slab *slab, uint32_t row_block, struct row_probe *out)
@@ -111,6 +122,9 @@ enum dol_err row_probe(struct pool *pool, struct slab *slab, uint32_t row_block,
     }
     int best = elect_table(judged, members);
     err = DOL_ENOTFOUND;
+    for (unsigned i = 0; i < members; i++)
+        if (judged[i].newer)
+            err = DOL_EFORMAT;
     if (best >= 0) {
         out->header = judged[best].header;
         out->table = judged[best].table;
@@ -317,9 +331,13 @@ static enum dol_err read_rebuilt(struct pool *pool, struct slab *slab, const str
                                  struct record_read *out)
 {
     struct row_image row;
+    struct gate *gate = &pool->rebuild_gates[loop_index()];
+    gate_enter(gate);
     enum dol_err err = row_load(pool, slab, place->row_block, place->unit_blocks, &row);
-    if (err != DOL_OK)
+    if (err != DOL_OK) {
+        gate_leave(gate);
         return err;
+    }
     if (!row.complete_data) {
         err = row.unreadable > slab->m ? DOL_EINCOMPLETE : DOL_ECORRUPT;
         log_error("slab", "row lost slab=%llx block=%u good=%u of %u", (unsigned long long)slab->id, place->row_block,
@@ -339,6 +357,7 @@ static enum dol_err read_rebuilt(struct pool *pool, struct slab *slab, const str
         record_read_free(out);
 out:
     row_image_free(&row);
+    gate_leave(gate);
     return err;
 }
 

@@ -33,8 +33,13 @@ struct row_probe {
     unsigned good;             /* members whose header is good and agrees */
     unsigned unreadable;       /* members missing or failing to read */
 };
-/* [await] ENOTFOUND: no member has a header of this slab's life at the block. */
+/* [await] ENOTFOUND: no member has a header of this slab's life at the block (`unreadable` is set). EFORMAT: one is of
+ * a newer format. */
 DOL_MUST_CHECK enum dol_err row_probe(struct pool *pool, struct slab *slab, uint32_t row_block, struct row_probe *out);
+
+/* Is this block, read from `member`, the header of a unit of a row numbered higher than `row`? */
+bool unit_is_of_later_row(const struct pool *pool, const struct slab *slab, unsigned member, uint32_t block,
+                          const uint8_t *bytes, uint64_t row);
 
 /* A row with its payloads. */
 struct row_image {

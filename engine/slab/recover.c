@@ -1,11 +1,8 @@
 /*
- * Recovery: the judgement of every slab that the index doesn't know to its end, and the verdict row.
+ * Recovery as a whole: does the index fit, what is valid (judge.c), the verdict row, replay (replay.c), stamping.
  *
- * The last row of an unsealed slab is in doubt, no other: one row is in flight per slab, so a good unit of row N proves
- * that all before it were acknowledged. all k + m units good       it may have been acknowledged: valid at least k good
- * it may have been acknowledged and damaged since: valid, and appended again whole before it becomes visible fewer, and
- * at most m positions unreadable   it can't have been acknowledged: dead otherwise                  nobody can know:
- * the pool is not opened for writing
+ * Everything before the verdict only reads. A pool that can't be written, or that turns out to be damaged, is judged
+ * for reading: nothing of it enters the index on disk, so a later open with all drives judges afresh.
  */
 #include "recover.h"
 
@@ -15,8 +12,6 @@
 #include "dol_assert.h"
 #include "log.h"
 #include "recovery.h"
-
-#define FIRST_ROW_BLOCK (EXTENT_HEADER_BYTES / FORMAT_BLOCK_BYTES)
 
 enum dol_err recovery_add(struct recovery *r, struct slab *slab, struct slab_recovery **out)
 {
@@ -92,223 +87,6 @@ enum dol_err row_record_open(struct pool *pool, struct slab *slab, const struct 
     }
     *offset += record_stored_bytes(out->header.body_bytes);
     return DOL_OK;
-}
-
-/* ---- judging ---- */
-
-static int newest_first(const void *a, const void *b)
-{
-    const struct slab_recovery *x = a, *y = b;
-    return x->slab->id < y->slab->id ? 1 : x->slab->id > y->slab->id ? -1 : 0;
-}
-
-static enum dol_err read_footer(struct recovery *r, struct slab_recovery *s)
-{
-    struct pool *pool = r->pool;
-    uint8_t *block = aligned_alloc(FORMAT_BLOCK_BYTES, EXTENT_FOOTER_BYTES);
-    struct extent_footer *f = malloc(sizeof *f);
-    enum dol_err err = block && f ? DOL_OK : DOL_ENOMEM;
-    for (unsigned i = 0; i < (unsigned)(s->slab->k + s->slab->m) && err == DOL_OK && !s->sealed; i++) {
-        struct drive *d = pool->drives[s->slab->members[i].drive].drive;
-        if (d == NULL)
-            continue;
-        enum dol_err got =
-            drive_read(d, pool_extent_offset(pool, s->slab->members[i].extent, pool_extent_blocks(pool) - 1), block,
-                       EXTENT_FOOTER_BYTES);
-        if (got == DOL_ESTOPPED)
-            err = got;
-        if (got == DOL_OK && extent_footer_decode(block, s->slab->life, f) == DOL_OK && f->slab == s->slab->id)
-            s->sealed = true;
-    }
-    free(block);
-    if (s->sealed) {
-        s->footer = f;
-        s->rows = f->rows;
-        s->end_block = (uint32_t)f->end_block;
-        s->last_table = f->last_table;
-        s->lsn_min = f->lsn_min;
-    } else {
-        free(f);
-    }
-    return err;
-}
-
-static const struct end_body *find_end(const struct recovery *r, const struct slab *slab)
-{
-    for (unsigned i = 0; i < r->end_count; i++)
-        if (r->ends[i].slab == slab->id && uuid_equal(r->ends[i].life, slab->life))
-            return &r->ends[i];
-    return NULL;
-}
-
-static enum dol_err add_end(struct recovery *r, const struct end_body *end)
-{
-    if (r->end_count == r->end_capacity) {
-        unsigned capacity = r->end_capacity ? r->end_capacity * 2 : 64;
-        struct end_body *grown = realloc(r->ends, capacity * sizeof *grown);
-        if (grown == NULL)
-            return DOL_ENOMEM;
-        r->ends = grown;
-        r->end_capacity = capacity;
-    }
-    r->ends[r->end_count++] = *end;
-    return DOL_OK;
-}
-
-static void note_lsn(struct slab_recovery *s, const struct unit_header *h)
-{
-    if (h->record_count > 0 && (s->lsn_min.run == 0 || lsn_compare(h->lsn_first, s->lsn_min) < 0))
-        s->lsn_min = h->lsn_first;
-}
-
-static enum dol_err judge_last_row(struct recovery *r, struct slab_recovery *s, const struct row_probe *last)
-{
-    struct pool *pool = r->pool;
-    struct row_image row;
-    unsigned members = (unsigned)(s->slab->k + s->slab->m);
-    enum dol_err err = row_load(pool, s->slab, last->header.row_block, last->header.unit_blocks, &row);
-    if (err != DOL_OK)
-        return err;
-    if (row.good < s->slab->k) {
-        r->stats->rows_dead++;
-        if (row.unreadable > s->slab->m)
-            pool_set_read_only(pool, "the last row of slab %llx can't be judged: %u of %u units unreadable",
-                               (unsigned long long)s->slab->id, row.unreadable, members);
-    } else if (row.good < members && !pool->read_only) {
-        s->again = row.header.record_count > 0;
-        s->again_block = last->header.row_block;
-        s->again_unit_blocks = last->header.unit_blocks;
-    } else {
-        s->rows++;
-        s->end_block += last->header.unit_blocks;
-        s->last_table = row.table;
-        note_lsn(s, &row.header);
-        if (row.good < members) {
-            s->doubtful = true;
-            s->doubtful_lsn = row.header.lsn_first;
-        }
-    }
-    row_image_free(&row);
-    return DOL_OK;
-}
-
-/* Walks the headers from what the index has applied to the last row, up to the verdict when there is one. */
-static enum dol_err find_tail(struct recovery *r, struct slab_recovery *s)
-{
-    struct row_probe probe, last;
-    bool have_last = false;
-    uint32_t limit = pool_extent_blocks(r->pool) - EXTENT_FOOTER_BYTES / FORMAT_BLOCK_BYTES;
-    const struct end_body *end = find_end(r, s->slab);
-
-    s->rows = s->position.rows;
-    s->end_block = (uint32_t)s->position.end_block;
-    s->last_table = s->position.last_table;
-    s->has_end = end != NULL;
-    while (end == NULL || s->rows + have_last < end->rows) {
-        uint32_t at = s->end_block + (have_last ? last.header.unit_blocks : 0);
-        const struct sha256 *prev = have_last ? &last.table : &s->last_table;
-        enum dol_err err = at < limit ? row_probe(r->pool, s->slab, at, &probe) : DOL_ENOTFOUND;
-        if (err != DOL_OK && err != DOL_ENOTFOUND)
-            return err;
-        if (err == DOL_ENOTFOUND || probe.header.row != s->rows + have_last ||
-            !sha256_equal(&probe.header.prev_table, prev))
-            break;
-        if (have_last) {
-            note_lsn(s, &last.header);
-            s->rows++;
-            s->end_block += last.header.unit_blocks;
-            s->last_table = last.table;
-        }
-        last = probe;
-        have_last = true;
-    }
-    if (end != NULL && s->rows + have_last < end->rows)
-        pool_set_read_only(r->pool, "slab %llx: %llu of %llu acknowledged rows can be found",
-                           (unsigned long long)s->slab->id, (unsigned long long)s->rows + have_last,
-                           (unsigned long long)end->rows);
-    if (!have_last)
-        return DOL_OK;
-    if (end != NULL) {
-        /* the verdict covers it */
-        note_lsn(s, &last.header);
-        s->rows++;
-        s->end_block += last.header.unit_blocks;
-        s->last_table = last.table;
-        return DOL_OK;
-    }
-    return judge_last_row(r, s, &last);
-}
-
-/* Verdicts lie in the first rows of a slab, which are flagged. */
-static enum dol_err collect_ends(struct recovery *r, struct slab_recovery *s)
-{
-    uint32_t block = FIRST_ROW_BLOCK;
-    enum dol_err err = DOL_OK;
-    for (uint64_t n = 0; n < s->rows && err == DOL_OK; n++) {
-        struct row_probe probe;
-        struct row_image row;
-        err = row_probe(r->pool, s->slab, block, &probe);
-        if (err != DOL_OK || !(probe.header.flags & UNIT_FLAG_REAPPEND))
-            return err == DOL_ENOTFOUND ? DOL_OK : err;
-        err = row_load(r->pool, s->slab, block, probe.header.unit_blocks, &row);
-        if (err != DOL_OK)
-            return err;
-        uint32_t offset = 0;
-        for (uint32_t i = 0; i < row.header.record_count && row.complete_data && err == DOL_OK; i++) {
-            struct opened_record rec;
-            struct end_body end;
-            err = row_record_open(r->pool, s->slab, &row, &offset, &rec, NULL);
-            if (err == DOL_OK && rec.header.kind == RECORD_END && (err = end_body_decode(rec.body, &end)) == DOL_OK)
-                err = add_end(r, &end);
-            opened_record_free(&rec);
-        }
-        block += probe.header.unit_blocks;
-        row_image_free(&row);
-    }
-    return err;
-}
-
-static void collect_slab(void *arg, struct slab *slab)
-{
-    struct recovery *r = arg;
-    struct slab_recovery *s;
-    struct index_slab known;
-    bool has = index_slab_get(r->index, slab->id, &known) == DOL_OK && uuid_equal(known.life, slab->life);
-    slab->rows = has ? known.rows : 0;
-    if (has) {
-        slab->end_block = (uint32_t)known.end_block;
-        slab->last_table = known.last_table;
-        slab->state = known.state;
-    }
-    if (has && known.complete && known.rows > 0)
-        return;
-    enum dol_err err = recovery_add(r, slab, &s);
-    if (err == DOL_OK && has)
-        s->position = known;
-    if (err != DOL_OK)
-        r->err = err;
-}
-
-enum dol_err recovery_judge(struct recovery *r)
-{
-    uint64_t before = r->pool->slab_count;
-    pool_slab_each(r->pool, collect_slab, r);
-    r->stats->slabs = before;
-    if (r->count > 0)
-        qsort(r->slabs, r->count, sizeof *r->slabs, newest_first);
-    enum dol_err err = r->err;
-    for (unsigned i = 0; i < r->count && err == DOL_OK; i++) {
-        struct slab_recovery *s = &r->slabs[i];
-        err = read_footer(r, s);
-        if (err == DOL_OK && !s->sealed)
-            err = find_tail(r, s);
-        if (err == DOL_OK && s->position.rows == 0)
-            err = collect_ends(r, s);
-        if (err == DOL_OK && s->doubtful &&
-            (r->commit_limit.run == 0 || lsn_compare(s->doubtful_lsn, r->commit_limit) < 0))
-            r->commit_limit = s->doubtful_lsn;
-    }
-    return err;
 }
 
 /* ---- the verdict row ---- */
@@ -470,25 +248,37 @@ static bool check_index_slab(void *arg, const struct index_slab *known)
     return fits;
 }
 
-/* An index that knows slabs the drives don't have, or a run that has not begun, isn't of this log (rule 7). */
+/* Without an index the headers are all there is to know of slabs: with more than m drives missing some may lie wholly
+ * on those. */
+static enum dol_err check_rebuild(struct recovery *r)
+{
+    unsigned missing = 0;
+    for (unsigned i = 0; i < r->pool->drive_count; i++)
+        missing += r->pool->drives[i].drive == NULL;
+    if (missing <= r->pool->sb.m)
+        return DOL_OK;
+    log_error("recover", "the index is lost and %u drives are missing: slabs that lie wholly on those can't be known",
+              missing);
+    return DOL_EINCOMPLETE;
+}
+
+/*
+ * An index that knows slabs the drives don't have, or a run that has not begun, isn't of this log (rule 7). With drives
+ * missing, or headers that can't be read, the slabs may come back: then nothing is discarded, and nothing is opened
+ * over the gap.
+ */
 static enum dol_err check_index(struct recovery *r)
 {
     enum dol_err err = index_slab_each(r->index, check_index_slab, r);
+    if (err == DOL_OK && r->stranger && pool_scan_has_gaps(r->pool)) {
+        log_error("recover", "slabs that the index knows lie on drives that are missing or can't be read");
+        return DOL_EINCOMPLETE;
+    }
     if (err == DOL_OK && !r->stranger && index_applied(r->index).run < r->pool->run)
-        return DOL_OK;
+        return index_applied(r->index).run == 0 ? check_rebuild(r) : DOL_OK;
     log_error("recover", "the index does not fit the drives: it is discarded and rebuilt from them");
-    return index_reset(r->index);
-}
-
-static void recovery_clear(struct recovery *r)
-{
-    for (unsigned i = 0; i < r->count; i++)
-        free(r->slabs[i].footer);
-    free(r->slabs);
-    free(r->ends);
-    r->slabs = NULL;
-    r->ends = NULL;
-    r->count = r->capacity = r->end_count = r->end_capacity = 0;
+    err = index_reset(r->index);
+    return err == DOL_OK ? check_rebuild(r) : err;
 }
 
 enum dol_err pool_recover(struct pool *pool, struct index *index, struct recover_stats *stats)
@@ -498,7 +288,7 @@ enum dol_err pool_recover(struct pool *pool, struct index *index, struct recover
     enum dol_err err = check_index(&r);
     if (err == DOL_OK)
         err = recovery_judge(&r);
-    if (err == DOL_OK && !pool->read_only) {
+    if (err == DOL_OK && !pool_is_read_only(pool)) {
         err = recovery_write_verdicts(&r);
         if (err != DOL_OK && err != DOL_ESTOPPED && err != DOL_ENOMEM) {
             /* a pool that can't be written shows rows that could not be appended again where they lie */
@@ -509,7 +299,7 @@ enum dol_err pool_recover(struct pool *pool, struct index *index, struct recover
     }
     if (err == DOL_OK)
         err = recovery_replay(&r);
-    if (err == DOL_OK && !pool->read_only)
+    if (err == DOL_OK && !pool_is_read_only(pool))
         err = stamp_empty(&r);
     recovery_clear(&r);
     return err;

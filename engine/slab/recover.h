@@ -15,6 +15,9 @@
 /* [await] Fills the slab table from the extent headers of all present drives. */
 DOL_MUST_CHECK enum dol_err pool_scan(struct pool *pool);
 
+/* Drives missing, headers that could not be read, or slabs left out: what the scan found may not be all there is. */
+bool pool_scan_has_gaps(const struct pool *pool);
+
 struct recover_stats {
     uint64_t slabs, rows_replayed, records_replayed, rows_dead, rows_appended_again;
 };

@@ -5,6 +5,8 @@
 #include "read.h"
 #include "recover.h"
 
+#define FIRST_ROW_BLOCK (EXTENT_HEADER_BYTES / FORMAT_BLOCK_BYTES)
+
 struct slab_recovery {
     struct slab *slab;
     struct index_slab position; /* what the index has applied; rows 0 when it knows nothing */
@@ -16,8 +18,6 @@ struct slab_recovery {
     struct sha256 last_table;
     struct lsn lsn_min; /* lower bound over rows to replay */
     bool fresh;         /* written by this recovery: stays open */
-    bool doubtful;      /* the last valid row is incomplete and could not be appended again (read-only) */
-    struct lsn doubtful_lsn;
     /* a valid but incomplete last row, to be appended again */
     bool again;
     uint32_t again_block, again_unit_blocks;
@@ -31,10 +31,10 @@ struct recovery {
     unsigned count, capacity;
     struct end_body *ends;
     unsigned end_count, end_capacity;
-    struct lsn commit_limit; /* nothing at or above is committed to the index; {0, 0}: no limit */
-    bool no_commit;          /* what is replayed has gaps: it stays out of the index */
-    bool stranger;           /* the index isn't of this log */
-    enum dol_err err;        /* from callbacks */
+    bool no_commit;    /* what is replayed may have gaps or be judged again: it stays out of the index */
+    bool newer_format; /* unknown read-only bits were seen */
+    bool stranger;     /* the index isn't of this log */
+    enum dol_err err;  /* from callbacks */
 };
 
 /* One record out of a row image: opened. record is a heap copy, header to trailer; body borrows from it, plain. stored:
@@ -50,8 +50,11 @@ DOL_MUST_CHECK enum dol_err row_record_open(struct pool *pool, struct slab *slab
                                             uint32_t *offset, struct opened_record *out, uint8_t **stored);
 void opened_record_free(struct opened_record *r);
 
-/* [await] */
+/* [await] Judges every slab; again for reading when that made the pool read-only. Sets no_commit. */
 DOL_MUST_CHECK enum dol_err recovery_judge(struct recovery *r);
+/* Forgets all slabs and verdicts. */
+void recovery_clear(struct recovery *r);
+/* [await] */
 DOL_MUST_CHECK enum dol_err recovery_write_verdicts(struct recovery *r);
 DOL_MUST_CHECK enum dol_err recovery_replay(struct recovery *r);
 DOL_MUST_CHECK enum dol_err recovery_add(struct recovery *r, struct slab *slab, struct slab_recovery **out);

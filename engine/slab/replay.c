@@ -15,7 +15,6 @@
 
 #define REPLAY_COMMIT_BYTES   (16u << 20)
 #define REPLAY_COMMIT_RECORDS 65536u
-#define FIRST_ROW_BLOCK       (EXTENT_HEADER_BYTES / FORMAT_BLOCK_BYTES)
 
 /* The records of one slab, in the order of their LSNs. */
 struct replay_slab {
@@ -214,11 +213,6 @@ static enum dol_err commit(struct recovery *r, struct lsn upto)
     struct commit_job job = {r->index, upto, DOL_OK};
     if (r->no_commit)
         return DOL_OK;
-    if (r->commit_limit.run != 0 && lsn_compare(upto, r->commit_limit) >= 0) {
-        if (r->commit_limit.counter == 0)
-            return DOL_OK;
-        job.upto = (struct lsn){r->commit_limit.run, r->commit_limit.counter - 1};
-    }
     offload_run(commit_run, &job);
     return job.err;
 }

@@ -7,7 +7,7 @@
 
 #include "dol_assert.h"
 #include "log.h"
-#include "recover.h"
+#include "recovery.h"
 
 #define SCAN_BATCH 32u
 
@@ -63,8 +63,17 @@ static bool claim_extents(struct pool *pool, struct slab *s)
         d->extent_used[s->members[i].extent] = 1;
         d->extents_free--;
     }
+    pool_count_free(pool);
     pthread_mutex_unlock(&pool->lock);
     return ok;
+}
+
+/* A header that says nothing; what lies in the extent is kept until it is known that nobody owns it. */
+static void note_suspect(struct pool *pool, unsigned drive, uint32_t extent)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->drives[drive].extent_suspect[extent] = 1;
+    pthread_mutex_unlock(&pool->lock);
 }
 
 static enum dol_err scan_header(struct pool *pool, unsigned drive, uint32_t extent, const uint8_t *block)
@@ -74,6 +83,8 @@ static enum dol_err scan_header(struct pool *pool, unsigned drive, uint32_t exte
     if (h == NULL)
         return err;
     err = extent_header_decode(block, h);
+    if (err == DOL_ECORRUPT)
+        note_suspect(pool, drive, extent);
     bool ours = err == DOL_OK && uuid_equal(h->pool, pool->sb.pool) && h->member < h->k + h->m &&
                 uuid_equal(h->members[h->member].drive, pool->drives[drive].uuid) &&
                 h->members[h->member].extent == extent && h->extent_bytes == pool->sb.extent_bytes;
@@ -82,13 +93,17 @@ static enum dol_err scan_header(struct pool *pool, unsigned drive, uint32_t exte
         return err;
     }
     err = DOL_OK;
+    if (ours && (h->masks.ro_data != 0 || h->masks.ro_meta != 0))
+        pool_set_read_only(pool, "the pool was written by a newer version, which this one may only read");
     struct slab *known = ours ? pool_slab_find(pool, h->slab) : NULL;
     if (ours && known == NULL) {
         struct slab *s = slab_from_header(pool, h);
-        if (s == NULL)
+        if (s == NULL) {
             log_warn("recover", "extent header names unknown drives slab=%llx", (unsigned long long)h->slab);
-        else if ((err = pool_ec(pool, s->k, s->m, &s->ec)) != DOL_OK || !claim_extents(pool, s)) {
+            note_suspect(pool, drive, extent);
+        } else if ((err = pool_ec(pool, s->k, s->m, &s->ec)) != DOL_OK || !claim_extents(pool, s)) {
             log_error("recover", "slab %llx overlaps another one and is left out", (unsigned long long)s->id);
+            note_suspect(pool, drive, extent);
             free(s);
         } else
             pool_slab_add(pool, s);
@@ -122,14 +137,77 @@ static void scan_drive(void *arg)
                 job->err = scan_header(pool, job->drive, first + i, blocks + (size_t)i * EXTENT_HEADER_BYTES);
             else if (ops[i].err == DOL_ESTOPPED)
                 job->err = ops[i].err;
-            else
+            else {
+                note_suspect(pool, job->drive, first + i);
                 unreadable++;
+            }
         }
     }
     if (unreadable > 0)
         log_warn("recover", "%u extent headers could not be read drive=%s", unreadable, d->drive->name);
     free(blocks);
     join_done(job->join);
+}
+
+/* Does a row begin behind the header? Only then has the extent ever held anything that was acknowledged. */
+static enum dol_err holds_a_row(struct pool *pool, struct drive *d, uint32_t extent, uint8_t *block, bool *out)
+{
+    struct unit_header h;
+    struct uuid life;
+    size_t needed;
+    enum dol_err err = drive_read(d, pool_extent_offset(pool, extent, FIRST_ROW_BLOCK), block, FORMAT_BLOCK_BYTES);
+    if (err == DOL_ESTOPPED)
+        return err;
+    memcpy(life.b, block + UNIT_HEADER_LIFE_OFFSET, sizeof life.b);
+    *out = err != DOL_OK || (unit_header_decode(block, FORMAT_BLOCK_BYTES, life, &h, NULL, NULL, &needed) == DOL_OK &&
+                             uuid_equal(h.pool, pool->sb.pool));
+    return DOL_OK;
+}
+
+/*
+ * Suspect extents that no other member's header explains. One with a row (or that can't be read) is a gap: kept, and
+ * more of them than parity bears make the pool read-only. One without a row is what a power cut leaves of a slab that
+ * was being opened: free.
+ */
+static enum dol_err judge_suspects(struct pool *pool)
+{
+    uint8_t *block = aligned_alloc(FORMAT_BLOCK_BYTES, FORMAT_BLOCK_BYTES);
+    unsigned drives_with_gaps = 0;
+    enum dol_err err = block ? DOL_OK : DOL_ENOMEM;
+    for (unsigned i = 0; i < pool->drive_count && err == DOL_OK; i++) {
+        struct pool_drive *d = &pool->drives[i];
+        unsigned gaps = 0;
+        for (uint32_t e = 0; e < d->extents && d->drive != NULL && err == DOL_OK; e++) {
+            bool gap = false;
+            if (!d->extent_suspect[e] || d->extent_used[e])
+                continue;
+            err = holds_a_row(pool, d->drive, e, block, &gap);
+            if (gap) {
+                d->extent_used[e] = 1;
+                d->extents_free--;
+                gaps++;
+            }
+        }
+        pool->scan_gaps += gaps;
+        drives_with_gaps += gaps > 0;
+        if (gaps > 0)
+            log_error("recover", "%u extents are in use by slabs that can't be known drive=%s", gaps, d->drive->name);
+    }
+    free(block);
+    pthread_mutex_lock(&pool->lock);
+    pool_count_free(pool);
+    pthread_mutex_unlock(&pool->lock);
+    if (drives_with_gaps > pool->sb.m)
+        pool_set_read_only(pool, "extent headers of %u drives are damaged beyond what parity bears", drives_with_gaps);
+    return err;
+}
+
+bool pool_scan_has_gaps(const struct pool *pool)
+{
+    bool missing = false;
+    for (unsigned i = 0; i < pool->drive_count; i++)
+        missing |= pool->drives[i].drive == NULL;
+    return missing || pool->scan_gaps > 0;
 }
 
 enum dol_err pool_scan(struct pool *pool)
@@ -150,5 +228,5 @@ enum dol_err pool_scan(struct pool *pool)
     for (unsigned i = 0; i < pool->drive_count; i++)
         if (jobs[i].err != DOL_OK)
             err = jobs[i].err;
-    return err;
+    return err == DOL_OK ? judge_suspects(pool) : err;
 }

@@ -41,9 +41,15 @@ static enum dol_err prepare_members(struct pool *pool, struct slab *slab, uint32
             prepare_job_run(&jobs[i]);
     }
     join_wait(&join);
-    for (unsigned i = 0; i < members; i++)
-        if (jobs[i].err != DOL_OK)
-            err = jobs[i].err;
+    for (unsigned i = 0; i < members; i++) {
+        if (jobs[i].err == DOL_OK)
+            continue;
+        err = jobs[i].err;
+        if (err == DOL_EIO) {
+            atomic_store(&pool->drives[slab->members[i].drive].faulted, true);
+            pool_set_read_only(pool, "space on drive %s can't be prepared", jobs[i].drive->name);
+        }
+    }
     return err;
 }
 
@@ -107,8 +113,11 @@ static enum dol_err slab_allocate(struct pool *pool, unsigned k, unsigned m, str
     unsigned members = k + m;
     pthread_mutex_lock(&pool->lock);
     if (candidates(pool, order) < members) {
+        bool faulted = false;
+        for (unsigned i = 0; i < pool->drive_count; i++)
+            faulted |= atomic_load(&pool->drives[i].faulted);
         pthread_mutex_unlock(&pool->lock);
-        return DOL_EFULL;
+        return faulted ? DOL_EIO : DOL_EFULL;
     }
     uint32_t counter = ++pool->slab_counter;
     slab->id = pool->run << 32 | counter;
@@ -118,6 +127,7 @@ static enum dol_err slab_allocate(struct pool *pool, unsigned k, unsigned m, str
         slab->members[i].drive = drive;
         slab->members[i].extent = extent_take(&pool->drives[drive]);
     }
+    pool_count_free(pool);
     pthread_mutex_unlock(&pool->lock);
     return DOL_OK;
 }
@@ -187,9 +197,14 @@ enum dol_err slab_open_new(struct pool *pool, unsigned k, unsigned m, struct sla
     }
     pool_slab_add(pool, slab);
     err = prepare_members(pool, slab, 0, prepare_step(pool, 0));
-    if (err == DOL_OK)
-        err = write_headers(pool, slab);
     if (err != DOL_OK) {
+        pool_slab_remove(pool, slab); /* nothing of it was written */
+        return err;
+    }
+    err = write_headers(pool, slab);
+    if (err != DOL_OK) {
+        if (err == DOL_EIO)
+            pool_set_read_only(pool, "extent headers could not be written");
         /* headers may lie on some members: the extents stay taken until the next open finds the slab empty */
         slab->state = SLAB_STATE_ENDED;
         return err;
@@ -249,7 +264,9 @@ static void open_next_run(void *arg)
 {
     struct appender *a = arg;
     struct slab *slab = NULL;
-    a->next_err = slab_open_new(a->pool, a->pool->sb.k, a->pool->sb.m, &slab);
+    a->next_err = DOL_EFULL;
+    if (atomic_load(&a->pool->slabs_free) > POOL_SLABS_LAST)
+        a->next_err = slab_open_new(a->pool, a->pool->sb.k, a->pool->sb.m, &slab);
     a->next = slab;
     a->opening_next = false;
     waitq_wake_all(&a->next_ready);
@@ -267,7 +284,7 @@ static void open_next_start(struct appender *a)
 static void prepare_run(void *arg)
 {
     struct appender *a = arg;
-    struct slab *slab = a->slab;
+    struct slab *slab = a->preparing_slab;
     uint32_t to = prepare_step(a->pool, a->prepared_block);
     enum dol_err err = prepare_members(a->pool, slab, a->prepared_block, to);
     if (err == DOL_OK && a->slab == slab)
@@ -282,6 +299,7 @@ static void prepare_start(struct appender *a)
     if (a->preparing || a->prepared_block >= pool_extent_blocks(a->pool))
         return;
     a->preparing = true;
+    a->preparing_slab = a->slab;
     if (fiber_spawn(prepare_run, a, "prepare-ahead") != DOL_OK)
         prepare_run(a);
 }
@@ -321,5 +339,8 @@ enum dol_err appender_slab_for(struct appender *a, uint32_t data_bytes)
         return a->next_err;
     struct slab *slab = a->next;
     a->next = NULL;
-    return appender_adopt(a, slab);
+    err = appender_adopt(a, slab);
+    if (err != DOL_OK)
+        slab->state = SLAB_STATE_ENDED; /* without a row: the next open stamps it */
+    return err;
 }

@@ -33,7 +33,8 @@ static void remember_acked(struct key_state *k, int content)
 /* An operation may fail without an answer only after a power cut or an injected write fault. */
 static void failed_op(struct world *w, const char *what, enum dol_err err)
 {
-    bool expected = w->crashed || (w->write_fault && (err == DOL_EREADONLY || err == DOL_EIO)) || err == DOL_EFULL;
+    bool expected = w->crashed || sim_panicked(w->rt) || (w->write_fault && (err == DOL_EREADONLY || err == DOL_EIO)) ||
+                    err == DOL_EFULL;
     if (!expected)
         world_fail(w, "%s failed: %s", what, dol_err_name(err));
 }

@@ -40,7 +40,7 @@ static void make_contents(struct world *w)
 {
     static const size_t sizes[WORLD_CONTENTS] = {0,      1,      4095,   4096,   4097,    20000,
                                                  71680,  71680,  71680,  71680,  131072,  262144,
-                                                 262145, 300001, 524288, 700000, 1048577, 4600000};
+                                                 262145, 300001, 524288, 700000, 1048577, 5600000};
     for (unsigned i = 0; i < WORLD_CONTENTS; i++) {
         struct content *c = &w->contents[i];
         c->len = sizes[i];
