@@ -96,6 +96,14 @@ void dedup_release(struct store *s, const struct sha256 *hash)
     free(c);
 }
 
+/* A chunk and a chunk list of one hash are different things. */
+static struct sha256 verified_name(const struct sha256 *hash, uint8_t kind)
+{
+    struct sha256 name = *hash;
+    name.b[31] ^= kind;
+    return name;
+}
+
 static bool is_verified(struct store *s, const struct sha256 *hash)
 {
     struct dedup_shard *shard = shard_of(s, hash);
@@ -158,9 +166,10 @@ static enum dol_err claim_kind(struct store *s, const struct sha256 *hash, struc
     index_view_end(view);
     if (got != DOL_OK)
         return DOL_OK;
-    bool trusted = found.lsn.run == s->pool->run || is_verified(s, hash);
+    struct sha256 name = verified_name(hash, kind);
+    bool trusted = found.lsn.run == s->pool->run || is_verified(s, &name);
     if (!trusted && stored_equals(s, hash, plain, kind)) {
-        set_verified(s, hash);
+        set_verified(s, &name);
         trusted = true;
     }
     if (trusted) {

@@ -2,7 +2,8 @@
  * Gates: one per (bucket id, key), held from the check to acknowledgement and publication; and one per bucket that
  * excludes all gates of its keys. Bucket id 0 with a bucket's name as key is the gate of that name.
  *
- * Shared by all loops behind one mutex; waiting is FIFO, and a gate is handed over to the first waiter.
+ * Shared by all loops behind one mutex; a key's gate is handed over to the first that waits for it. Those that a
+ * bucket's gate kept out come in in any order.
  */
 #ifndef DOL_GATES_H
 #define DOL_GATES_H

@@ -16,6 +16,7 @@ struct object {
     struct manifest manifest;
     struct object_info info;
     /* reading: the chunk under the cursor */
+    enum dol_err err;        /* sticky until the next seek */
     uint64_t at, end;        /* in the object */
     uint64_t ref_at;         /* object offset of the next reference's first byte */
     size_t ref_next;         /* in refs */
@@ -131,6 +132,7 @@ enum dol_err store_object_seek(struct object *o, uint64_t offset, uint64_t len)
     if (offset > o->manifest.size || len > o->manifest.size - offset)
         return DOL_ERANGE;
     drop_chunk(o);
+    o->err = DOL_OK;
     o->at = offset;
     o->end = offset + len;
     o->ref_at = 0;
@@ -165,17 +167,10 @@ static enum dol_err decode_chunk(struct object *o, const struct chunk_ref *ref, 
     return err;
 }
 
-enum dol_err store_object_read(struct object *o, struct bytes *out)
+static enum dol_err read_piece(struct object *o, struct bytes *out)
 {
     struct chunk_ref ref;
     struct bytes plain;
-    dol_assert_magic(o, OBJECT_MAGIC);
-    drop_chunk(o);
-    *out = bytes_of(NULL, 0);
-    if (o->at == o->end) {
-        atomic_fetch_add(&o->store->stats.gets, 1);
-        return DOL_OK;
-    }
     enum dol_err err;
     do {
         err = next_ref(o, o->at, &ref);
@@ -194,7 +189,19 @@ enum dol_err store_object_read(struct object *o, struct bytes *out)
     *out = bytes_of((const uint8_t *)plain.data + (o->at - chunk_start), (size_t)(to - o->at));
     o->at = to;
     atomic_fetch_add(&o->store->stats.bytes_out, out->len);
+    if (to == o->end)
+        atomic_fetch_add(&o->store->stats.gets, 1);
     return DOL_OK;
+}
+
+enum dol_err store_object_read(struct object *o, struct bytes *out)
+{
+    dol_assert_magic(o, OBJECT_MAGIC);
+    drop_chunk(o);
+    *out = bytes_of(NULL, 0);
+    if (o->err == DOL_OK && o->at < o->end)
+        o->err = read_piece(o, out);
+    return o->err;
 }
 
 void store_object_close(struct object *o)

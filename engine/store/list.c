@@ -123,9 +123,11 @@ enum dol_err store_object_list(struct store *s, const struct list_request *req, 
     struct lister l = {.req = req};
     *truncated = false;
     *last_len = 0;
-    if (req->prefix.len > OBJECT_KEY_BYTES_MAX || req->after.len > OBJECT_KEY_BYTES_MAX)
-        return req->prefix.len > OBJECT_KEY_BYTES_MAX ? DOL_OK : DOL_EINVAL;
     enum dol_err err = store_bucket_id(s, req->bucket, &l.bucket);
+    if (err == DOL_OK && req->after.len > OBJECT_KEY_BYTES_MAX)
+        err = DOL_EINVAL;
+    if (err == DOL_OK && req->prefix.len > OBJECT_KEY_BYTES_MAX)
+        return DOL_OK; /* no key is that long */
     if (err == DOL_OK)
         err = index_view_begin(s->index, &l.view);
     if (err != DOL_OK)

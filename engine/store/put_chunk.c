@@ -162,6 +162,8 @@ enum dol_err put_chunk_start(struct put *put, struct put_chunk *chunk)
     enum dol_err err = put_chunks_wait(put, PUT_INFLIGHT_MAX - 1);
     if (err == DOL_OK)
         err = store_wait_for_index(put->store);
+    if (err == DOL_OK && pool_is_full(put->store->pool))
+        err = DOL_EFULL; /* the reserve is not for uploads that began before it was reached */
     if (err != DOL_OK) {
         put_chunk_drop(chunk);
         return err;

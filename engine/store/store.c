@@ -83,6 +83,8 @@ static enum dol_err open_index(const struct store_config *config, struct store *
                               .pool = s->pool->sb.pool};
     bool fresh;
     enum dol_err err = index_open(&ic, &s->index, &fresh);
+    if (err == DOL_OK && !config->index_no_sync)
+        index_sigbus_guard(s->index);
     if (err == DOL_OK && fresh)
         log_info("store", "index begun anew: it is rebuilt from the drives");
     return err;
