@@ -186,7 +186,7 @@ void s3_body_close(struct s3_body *b)
 
 static enum s3_error body_verify_payload_hash(struct s3_body *b)
 {
-    struct sha256 digest;
+    struct sha256 digest = {{0}};
     char hex[65];
     if (b->payload_hash == NULL)
         return S3_ERR_NONE;

@@ -1,4 +1,9 @@
-/* DeleteObject and DeleteObjects. Deleting what isn't there succeeds: the state asked for holds. */
+/*
+ * DeleteObject and DeleteObjects. Deleting what isn't there succeeds: the state asked for holds.
+ *
+ * A list is worked off by a few fibers at once, so that many deletes share a group commit instead of waiting for one
+ * each. They belong to the request: it waits for all of them before it answers.
+ */
 #include "s3_handlers.h"
 
 #include "hash.h"
@@ -8,6 +13,8 @@
 
 /* Room for the hex form of a version id and its terminator. */
 #define VERSION_TEXT_BYTES 33u
+/* Fibers of one DeleteObjects besides its own. */
+#define DELETE_HELPERS_MAX 15u
 
 static void delete_version_text(const struct version_id *version, char out[VERSION_TEXT_BYTES])
 {
@@ -44,11 +51,14 @@ struct delete_outcome {
 };
 
 struct delete_answer {
+    struct s3_request *rq;
     const struct xml_delete *request;
     struct delete_outcome *outcomes; /* one per object of the request */
+    unsigned next;                   /* the first object nobody has taken */
+    struct join helpers;
 };
 
-static void delete_outcome_of(struct s3_request *rq, const struct xml_delete_object *object,
+static void delete_outcome_of(const struct s3_request *rq, const struct xml_delete_object *object,
                               struct delete_outcome *outcome)
 {
     struct version_id storage;
@@ -72,6 +82,37 @@ static void delete_outcome_of(struct s3_request *rq, const struct xml_delete_obj
     enum dol_err err = store_object_delete(rq->config->store, rq->bucket, object->key, version, &outcome->result);
     if (err != DOL_ENOTFOUND && err != DOL_ENOVERSION)
         outcome->error = s3_error_of(err);
+}
+
+static void delete_work(struct delete_answer *answer)
+{
+    while (answer->next < answer->request->count) {
+        unsigned i = answer->next++;
+        delete_outcome_of(answer->rq, &answer->request->objects[i], &answer->outcomes[i]);
+    }
+}
+
+static void delete_helper_fiber(void *arg)
+{
+    struct delete_answer *answer = arg;
+    delete_work(answer);
+    join_done(&answer->helpers);
+}
+
+/* Helpers are a matter of speed: without them (no fiber to be had, or none at all as in unit tests) one does it all. */
+static void delete_all(struct delete_answer *answer)
+{
+    join_init(&answer->helpers);
+    for (unsigned i = 1; fiber_is_running() && i < answer->request->count && i <= DELETE_HELPERS_MAX; i++) {
+        join_add(&answer->helpers);
+        if (fiber_spawn(delete_helper_fiber, answer, "delete") != DOL_OK) {
+            join_done(&answer->helpers);
+            break;
+        }
+    }
+    delete_work(answer);
+    if (fiber_is_running())
+        join_wait(&answer->helpers);
 }
 
 static void delete_write_deleted(struct xml_writer *w, const struct xml_delete_object *object,
@@ -135,10 +176,10 @@ enum s3_error s3_delete_objects(struct s3_request *rq)
     if (err != DOL_OK)
         return s3_error_of(err);
 
-    struct delete_answer answer = {&request, arena_alloc(rq->arena, request.count * sizeof *answer.outcomes)};
+    struct delete_answer answer = {.rq = rq, .request = &request};
+    answer.outcomes = arena_alloc(rq->arena, request.count * sizeof *answer.outcomes);
     if (answer.outcomes == NULL)
         return S3_ERR_SLOW_DOWN;
-    for (unsigned i = 0; i < request.count; i++)
-        delete_outcome_of(rq, &request.objects[i], &answer.outcomes[i]);
+    delete_all(&answer);
     return s3_reply_xml(rq, 200, delete_objects_document, &answer);
 }

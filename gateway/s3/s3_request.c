@@ -100,14 +100,15 @@ void s3_fault_detail(struct s3_request *rq, const char *name, struct bytes value
 
 const char *s3_text(struct s3_request *rq, const char *format, ...)
 {
-    va_list args, again;
+    va_list args;
     va_start(args, format);
-    va_copy(again, args);
     int len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
     char *text = len < 0 ? NULL : arena_alloc(rq->arena, (size_t)len + 1);
-    if (text != NULL)
-        vsnprintf(text, (size_t)len + 1, format, again);
-    va_end(again);
+    if (text == NULL)
+        return NULL;
+    va_start(args, format);
+    vsnprintf(text, (size_t)len + 1, format, args);
     va_end(args);
     return text;
 }

@@ -139,6 +139,15 @@ static struct devdir_why why_not_open(const struct devdir *d, enum dol_err err)
     }
 }
 
+/* One is enough: a damaged drive may have another size, and must not keep the pool from being served. */
+static bool has_drive_of(const struct store_status *s, uint64_t size_bytes)
+{
+    for (unsigned i = 0; i < s->drive_count; i++)
+        if (s->drives[i].size_bytes == size_bytes)
+            return true;
+    return false;
+}
+
 /* Options that were given and say something else than the pool is. */
 static enum dol_err check_options(struct appliance *a)
 {
@@ -157,12 +166,9 @@ static enum dol_err check_options(struct appliance *a)
     else if (o->drives_given && o->drives != s->drive_count)
         why = explain("--drives %u: the pool in %s has %u drives. Leave the option out.", o->drives, root,
                       s->drive_count);
-    for (unsigned i = 0; o->drive_size_given && i < s->drive_count && why.text[0] == '\0'; i++) {
-        const struct store_drive_status *drive = &s->drives[i];
-        if (strcmp(drive->state, "missing") != 0 && drive->size_bytes != o->drive_size_bytes / 4096 * 4096)
-            why = explain("--drive-size: the pool's drive %s has %" PRIu64 " bytes. Leave the option out.", drive->path,
-                          drive->size_bytes);
-    }
+    else if (o->drive_size_given && !has_drive_of(s, o->drive_size_bytes / 4096 * 4096))
+        why = explain("--drive-size: no drive of the pool in %s has %" PRIu64 " bytes. Leave the option out.", root,
+                      o->drive_size_bytes);
     if (why.text[0] == '\0' && s->reason[0] != '\0')
         log_warn("pool", "%s%s", s->read_only ? "read-only: " : "", s->reason);
     free(s);

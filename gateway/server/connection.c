@@ -87,7 +87,7 @@ static void record(const struct request *r)
 {
     uint64_t duration_ns = clock_monotonic_ns() - r->started_ns;
     request_metrics_record(&r->conn->loop->requests, &r->x, duration_ns);
-    request_log(&r->x, duration_ns);
+    request_log(&r->x, r->closes ? REQUEST_LOG_CLOSES : REQUEST_LOG_KEEPS, duration_ns);
 }
 
 /* An answer of the server's own, after which the connection ends. */
@@ -99,6 +99,7 @@ static void refuse(struct connection *c, struct workspace *ws, unsigned status, 
     r.x.must_close = true;
     request_reply_error(&r, status, code, message);
     bool sent = !r.send_failed;
+    r.closes = true;
     record(&r);
     if (sent)
         linger(c);

@@ -51,7 +51,8 @@ struct request {
     /* response */
     struct bytes head_pending; /* written, not yet sent */
     uint64_t response_left;    /* body bytes still owed */
-    bool send_failed;
+    bool send_failed;          /* then must_close is set too */
+    bool closes;               /* the connection ends with this response, and the response says so */
     uint8_t id[REQUEST_ID_BYTES];
 };
 

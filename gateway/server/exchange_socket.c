@@ -47,11 +47,6 @@ static enum dol_err fill_body(struct request *r)
 {
     const struct http1_head *head = &r->ws->parser.head;
     struct server_limits *limits = &r->conn->loop->server->limits;
-    if (head->expect_continue && !r->continue_sent && !r->x.response_begun && r->x.bytes_in == 0) {
-        enum dol_err err = send_continue(r);
-        if (err != DOL_OK)
-            return err;
-    }
     /* Not a byte of the next request goes through the body's buffer when the length is known. */
     uint64_t len_max = head->chunked ? UINT64_MAX : head->content_length - r->x.bytes_in;
     uint64_t start_ns = clock_monotonic_ns();
@@ -102,7 +97,14 @@ static enum dol_err socket_body_read(struct exchange *x, struct bytes *out)
     *out = bytes_of(NULL, 0);
     if (r->body_done || r->body_err != DOL_OK)
         return r->body_err;
-    r->body_err = read_body(r, out);
+    /*
+     * Even when no body follows, or it is here already: clients that asked and get the final status alone are known to
+     * read the next response on the connection wrongly.
+     */
+    if (x->request->expect_continue && !r->continue_sent && !x->response_begun)
+        r->body_err = send_continue(r);
+    if (r->body_err == DOL_OK)
+        r->body_err = read_body(r, out);
     if (r->body_err != DOL_OK) {
         /* The framing is lost: nothing that follows can be understood. */
         x->must_close = true;
@@ -135,20 +137,17 @@ bool request_drain(struct request *r)
 static bool body_forbids_reuse(const struct request *r)
 {
     const struct http1_head *head = &r->ws->parser.head;
-    if (r->body_done || (!head->chunked && head->content_length == r->x.bytes_in))
-        return false;
     /* Not told to go on, the client may send the body or not: the next bytes could be either. */
-    if (head->expect_continue && !r->continue_sent && r->x.bytes_in == 0)
+    if (head->expect_continue && !r->continue_sent)
         return true;
-    return !head->chunked && head->content_length - r->x.bytes_in > r->conn->loop->server->limits.drain_bytes_max;
+    return !r->body_done && !head->chunked &&
+           head->content_length - r->x.bytes_in > r->conn->loop->server->limits.drain_bytes_max;
 }
 
-static bool keeps_alive(struct request *r)
+static bool keeps_alive(const struct request *r)
 {
-    if (r->x.must_close || !r->ws->parser.head.keep_alive || server_is_stopping(r->conn->loop->server) ||
-        body_forbids_reuse(r))
-        r->x.must_close = true;
-    return !r->x.must_close;
+    return !r->x.must_close && r->ws->parser.head.keep_alive && !server_is_stopping(r->conn->loop->server) &&
+           !body_forbids_reuse(r);
 }
 
 static void format_id2(const struct request *r, char out[40])
@@ -198,8 +197,9 @@ static enum dol_err socket_begin(struct exchange *x, unsigned status, const stru
     if (content_length != UINT64_MAX)
         http1_response_header_u64(&out, "Content-Length", content_length);
     http1_response_header_str(&out, "Server", SERVER_NAME);
-    bool alive = keeps_alive(r);
-    if (!alive)
+    /* must_close stays the handler's, and the failures': a handler may look at it. */
+    r->closes = !keeps_alive(r);
+    if (r->closes)
         http1_response_header_str(&out, "Connection", "close");
     else if (r->ws->parser.head.minor_version == 0)
         http1_response_header_str(&out, "Connection", "keep-alive");
@@ -294,5 +294,6 @@ bool request_finish(struct request *r)
             log_warn("http", "response cut: missing_bytes=%" PRIu64 " id=%s", r->response_left, x->request_id);
         x->must_close = true;
     }
-    return !x->must_close && !r->send_failed;
+    r->closes |= x->must_close;
+    return !r->closes;
 }

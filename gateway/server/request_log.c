@@ -105,7 +105,7 @@ void request_log_target(struct bytes target, char *out, size_t out_bytes)
     out[cur.len] = '\0';
 }
 
-void request_log(const struct exchange *x, uint64_t duration_ns)
+void request_log(const struct exchange *x, enum request_log_end end, uint64_t duration_ns)
 {
     char target[REQUEST_LOG_TARGET_BYTES_MAX];
     const struct http1_head *head = x->request;
@@ -119,5 +119,5 @@ void request_log(const struct exchange *x, uint64_t duration_ns)
              head->method_name.len > 0 ? (const char *)head->method_name.data : "", target[0] != '\0' ? target : "-",
              x->response_begun ? x->status : 0, x->error_code != NULL ? x->error_code : "-", x->bytes_in, x->bytes_out,
              us / 1000, (unsigned)(us % 1000), x->request_id, x->peer, x->user != NULL ? x->user : "-",
-             x->must_close ? " close" : "");
+             end == REQUEST_LOG_CLOSES ? " close" : "");
 }

@@ -6,7 +6,9 @@
 
 #define REQUEST_LOG_TARGET_BYTES_MAX 1024u
 
-void request_log(const struct exchange *x, uint64_t duration_ns);
+/* Whether the connection ends with the request. */
+enum request_log_end { REQUEST_LOG_KEEPS, REQUEST_LOG_CLOSES };
+void request_log(const struct exchange *x, enum request_log_end end, uint64_t duration_ns);
 
 /*
  * The target as it may be logged: the path as sent, then each query parameter; values only of parameters known to be

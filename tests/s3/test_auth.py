@@ -1,11 +1,9 @@
 """Who gets in."""
-import datetime
-import time
-import urllib.request
 import urllib.error
+import urllib.request
 
 from base import ApiTest, client
-from wire import Request
+from wire import Request, presigned
 
 
 class Auth(ApiTest):
@@ -84,25 +82,15 @@ class Presigned(ApiTest):
         self.assertIn(b"<Code>SignatureDoesNotMatch</Code>", body)
         self.assertEqual(self.get("kept"), b"x")
 
-    def test_expired(self):
-        past = datetime.datetime.utcfromtimestamp(time.time() - 3600)
-        import botocore.auth
-        import botocore.awsrequest
-        import botocore.credentials
-        import wire
+    def test_times(self):
+        self.put("timed", b"x")
+        for offset_s, expires_s, status, message in [(0, 60, 200, None), (-50, 60, 200, None), (-70, 60, 403, "Request has expired"),
+                                                     (-3600, 7200, 200, None), (1200, 60, 403, "Request is not valid yet")]:
+            answer = Request("GET", presigned("GET", self.target("timed"), offset_s, expires_s), signed=False).send()
+            self.assertEqual((answer.status, answer.element("Message")), (status, message))
+        answer = Request("GET", presigned("GET", self.target("timed"), 0, 604801), signed=False).send()
+        self.expect(answer, 400, "AuthorizationQueryParametersError")
 
-        class Past(botocore.auth.S3SigV4QueryAuth):
-            def add_auth(self, request):
-                real = botocore.auth.datetime.datetime
-                try:
-                    botocore.auth.datetime.datetime = type("Fixed", (real,), {"utcnow": classmethod(lambda cls: past)})
-                    super().add_auth(request)
-                finally:
-                    botocore.auth.datetime.datetime = real
-
-        credentials = botocore.credentials.Credentials(wire.ACCESS_KEY, wire.SECRET_KEY)
-        request = botocore.awsrequest.AWSRequest("GET", f"{wire.ENDPOINT}/{self.bucket}/x")
-        Past(credentials, "s3", wire.REGION, expires=60).add_auth(request)
-        status, body, _ = self.fetch(request.url)
-        self.assertEqual(status, 403)
-        self.assertIn(b"<Message>Request has expired</Message>", body)
+    def test_version_2_url(self):
+        answer = Request("GET", self.target("key", "AWSAccessKeyId=AKID&Signature=c2ln&Expires=9999999999"), signed=False).send()
+        self.expect(answer, 400, "InvalidRequest")

@@ -59,6 +59,21 @@ def http_chunked(data, size=4096):
     return out + b"0\r\n\r\n"
 
 
+def presigned(method, target, time_offset_s=0, expires_s=60):
+    """The target with a signature in its query, made at another time if so wished."""
+    date = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=time_offset_s)).strftime("%Y%m%dT%H%M%SZ")
+    scope = f"{date[:8]}/{REGION}/s3/aws4_request"
+    query = {"X-Amz-Algorithm": "AWS4-HMAC-SHA256", "X-Amz-Credential": f"{ACCESS_KEY}/{scope}", "X-Amz-Date": date,
+             "X-Amz-Expires": str(expires_s), "X-Amz-SignedHeaders": "host"}
+    text = "&".join(f"{n}={urllib.parse.quote(v, safe='')}" for n, v in sorted(query.items()))
+    canonical = f"{method}\n{target}\n{text}\nhost:{HOST}:{PORT}\n\nhost\nUNSIGNED-PAYLOAD"
+    key = ("AWS4" + SECRET_KEY).encode()
+    for part in scope.split("/"):
+        key = hmac256(key, part)
+    to_sign = "\n".join(["AWS4-HMAC-SHA256", date, scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    return f"{target}?{text}&X-Amz-Signature={hmac256(key, to_sign).hex()}"
+
+
 class Answer:
     def __init__(self, status, headers, body, raw_head):
         self.status = status

@@ -169,9 +169,16 @@ void client_response_fini(struct client_response *r)
     r->body = NULL;
 }
 
-bool client_at_end(int fd)
+enum client_end client_end_of(int fd)
 {
     char byte;
     ssize_t n = receive(fd, &byte, 1);
-    return n == 0 || (n < 0 && errno == ECONNRESET);
+    if (n == 0)
+        return CLIENT_END_CLEAN;
+    return n < 0 && errno == ECONNRESET ? CLIENT_END_RESET : CLIENT_END_NOT;
+}
+
+bool client_at_end(int fd)
+{
+    return client_end_of(fd) != CLIENT_END_NOT;
 }

@@ -48,7 +48,10 @@ bool client_receive(int fd, enum client_expect expect, struct client_response *o
 void client_response_fini(struct client_response *r);
 /* Value of a header as the server wrote its name; NULL when absent. Static buffer. */
 const char *client_header(const struct client_response *r, const char *name);
-/* The server has closed, and nothing more came. */
+/* What comes next: an orderly end, a reset, or (a failure in every test) more bytes. */
+enum client_end { CLIENT_END_CLEAN, CLIENT_END_RESET, CLIENT_END_NOT };
+enum client_end client_end_of(int fd);
+/* The server has closed, one way or the other, and nothing more came. */
 bool client_at_end(int fd);
 
 #endif

@@ -227,6 +227,13 @@ static size_t check_sample(const char *line)
     return name;
 }
 
+static unsigned long long number_after(const struct client_response *r, const char *text)
+{
+    const char *at = strstr((const char *)r->body, text);
+    assert_non_null(at);
+    return strtoull(at + strlen(text), NULL, 10);
+}
+
 /* Each family: HELP, TYPE, then its samples and nothing else; no family twice. */
 static void metrics_are_well_formed(void **state)
 {
@@ -241,7 +248,12 @@ static void metrics_are_well_formed(void **state)
     assert_non_null(strstr((const char *)r.body, "\ndolmen_http_requests_total{operation=\"Health\",code=\"200\"} "));
     assert_non_null(strstr((const char *)r.body, "\ndolmen_store_puts_total 7\n"));
     assert_non_null(strstr((const char *)r.body, "label=\"we\\\"ird\\\\label\""));
-    assert_non_null(strstr((const char *)r.body, ",le=\"+Inf\"} "));
+    /* A histogram is cumulative: its last bucket is its count. */
+    unsigned long long last =
+        number_after(&r, "\ndolmen_http_request_duration_seconds_bucket{operation=\"Health\",le=\"+Inf\"} ");
+    assert_true(last > 0);
+    assert_int_equal(last, number_after(&r, "\ndolmen_http_request_duration_seconds_count{operation=\"Health\"} "));
+    assert_int_equal(last, number_after(&r, "\ndolmen_http_requests_total{operation=\"Health\",code=\"200\"} "));
     for (char *save, *line = strtok_r((char *)r.body, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
         char name[128];
         char mark[140];
