@@ -121,7 +121,7 @@ archive_and_compare() {
     local source=$root/tests/data files
     [[ ! -d $root/../shared/dicom ]] || source=$root/../shared/dicom
     mkdir "$work/sent" "$work/back"
-    find -L "$source" -type f -name '*.dcm' -printf '%P\0' | (cd "$source" && xargs -0 cp --parents -L -t "$work/sent")
+    find -L "$source" -type f ! -name "README*" ! -name "*.tsv" ! -path "*LICENSES*" ! -name "*.py" -printf '%P\0' | (cd "$source" && xargs -0 cp --parents -L -t "$work/sent")
     files=$(find "$work/sent" -type f | wc -l)
     ((files > 0)) || die "no DICOM files in $source"
 

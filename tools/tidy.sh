@@ -23,4 +23,4 @@ done
 
 printf '%s\0' "${compiled[@]}" |
     xargs -0 -n 1 -P "$(nproc)" timeout 10m clang-tidy -p build/clang --quiet --warnings-as-errors='*' 2>&1 |
-    { grep -vE '^[0-9]+ warnings? (generated|treated)|^Suppressed|^Use -header-filter' || true; }
+    { grep -vE '^[0-9 ]*warnings? (generated|treated)|^Suppressed|^Use -header-filter' || true; }

@@ -18,6 +18,8 @@ from load import Ledger, Load  # noqa: E402
 from s3 import S3  # noqa: E402
 
 BUCKET = "kill9"
+CHANGES_MAX = 600
+JOURNAL_BYTES_PER_CHANGE = 150  # a begin and an acked line, about
 
 
 def kill_while_starting(appliance, chance):
@@ -37,10 +39,14 @@ def one_round(appliance, ledger, chance, number, workers):
     load = Load(appliance, "--mode", "churn", "--bucket", BUCKET, "--workers", workers, "--slots", 6, "--size", "1,3k,20k,75k,300k",
                 "--duplicates", 20, "--seed", chance.randrange(1 << 31), "--seconds", 60, "--on-error", "stop", journal=journal)
     try:
-        # the load's first acknowledged change starts the clock
-        wait_until(lambda: os.path.exists(journal) and os.path.getsize(journal) > 0 or load.process.poll() is not None, 30,
-                   "the load's first request")
-        moment = time.monotonic() + chance.uniform(0.01, 1.5)
+        # by what was done and not by time, so that slow machines and sanitizers get as far as fast ones
+        wanted = chance.randrange(1, CHANGES_MAX) * JOURNAL_BYTES_PER_CHANGE
+
+        def is_far_enough():
+            return os.path.exists(journal) and os.path.getsize(journal) >= wanted or load.process.poll() is not None
+
+        wait_until(is_far_enough, 60, "the moment to kill")
+        moment = time.monotonic() + chance.uniform(0.0, 0.02)
         wait_until(lambda: time.monotonic() >= moment, 5, "the moment to kill")
         appliance.kill()
         report = load.wait(may_achieve_nothing=True)

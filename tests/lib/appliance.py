@@ -22,6 +22,7 @@ import urllib.request
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 60
+SANITIZER_REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSanitizer", "runtime error: ")
 SKIPPED = 77  # the exit status that ctest shows as "Skipped"
 
 
@@ -127,6 +128,7 @@ class Appliance:
             try:
                 if self.process is not None:
                     self.stop()
+                self.check_sanitizers()
             except AssertionError:
                 self.show_log()
                 raise
@@ -141,6 +143,12 @@ class Appliance:
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as f:
             return f.read()
+
+    def check_sanitizers(self):
+        """A killed server has no exit status to tell what its sanitizers saw."""
+        log = self.log()
+        found = [report for report in SANITIZER_REPORTS if report in log]
+        assert not found, f"{found} in {self.log_path}: {log[log.index(found[0]):][:4000]}"
 
     def show_log(self):
         print(f"---- end of {self.log_path}", flush=True)
