@@ -12,7 +12,7 @@ test_jobs=2
 # Loops, slabs and the index are where threads meet; the rest of the unit tests has one thread.
 tsan_tests='^(test_runtime|test_uring|test_fiber|test_wait|test_offload|test_index|test_overlay|test_slab|test_store|test_log)'
 build_minutes=15
-step_minutes=20
+step_minutes=25
 
 failed=()
 closing=()
@@ -131,8 +131,8 @@ mode_all() {
     lint
     build_or_stop tsan
     step "tests under tsan" ctest_in tsan -R "$tsan_tests"
-    step "client and fault tests of the release build" ctest_in release -L 'clients|faults'
-    step "all tests under asan and ubsan" ctest_in dev
+    step "clients, faults and the long simulator runs in the release build" ctest_in release -L 'clients|faults|release'
+    step "all tests under asan and ubsan" ctest_in dev -LE release
     finish
 }
 
