@@ -44,7 +44,7 @@ static const char *size(uint64_t bytes, char out[SIZE_TEXT_MAX])
 static const char *upper(const char *value, char out[32])
 {
     size_t i = 0;
-    for (; value[i] != '\0' && i < 31; i++)
+    for (; i < 31 && value[i] != '\0'; i++)
         out[i] = (char)toupper((unsigned char)value[i]);
     out[i] = '\0';
     return out;
