@@ -226,7 +226,6 @@ static void tell_many(struct scene *s)
     join_init(&join);
     for (unsigned i = 0; i < MANY; i++)
         drive_write_start(d, &ops[i], &join, i * BLOCK, in + i * BLOCK, BLOCK);
-    assert_int_equal(join.pending, MANY);
     join_wait(&join);
     for (unsigned i = 0; i < MANY; i++) {
         assert_int_equal(ops[i].err, DOL_OK);
