@@ -9,8 +9,8 @@ jobs=$(nproc)
 logs=$root/build/logs
 # Client and fault tests start servers of their own: two at a time whatever the machine.
 test_jobs=2
-# Loops, slabs and the index are where threads meet; the rest of the unit tests has one thread.
-tsan_tests='^(test_runtime|test_uring|test_fiber|test_wait|test_offload|test_index|test_overlay|test_slab|test_store|test_log)'
+# Where threads meet: loops, drives, the index, the store, the server under load; the rest has one thread.
+tsan_tests='^(test_(log|fiber|wait|uring|net|index|index_threads|drive_file|drive_fd|slab|gates|dedup|store_.*|exchange_socket|server_limits|admin)|fault_kill9|client_boto3)$'
 build_minutes=15
 step_minutes=25
 
@@ -94,7 +94,7 @@ ctest_in() {
 
 run_cppcheck() {
     timeout "${step_minutes}m" cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,portability \
-        --suppressions-list=tests/tidy/cppcheck.txt -j "$jobs" -D__x86_64__ -DNULL=0 -I include \
+        --suppressions-list=tests/tidy/cppcheck.txt -j "$jobs" -D__x86_64__ -I include \
         engine gateway bench
 }
 

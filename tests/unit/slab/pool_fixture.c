@@ -80,7 +80,8 @@ static void run_plain(void *arg)
 
 static void run(struct fixture *f, fiber_fn *fn, struct run *r)
 {
-    struct sim_config config = {.seed = f->seed++, .loops = f->loops, .fibers_max = 256, .steps_max = 200000000, .realtime_ns = f->realtime_ns};
+    struct sim_config config = {
+        .seed = f->seed++, .loops = f->loops, .fibers_max = 256, .steps_max = 200000000, .realtime_ns = f->realtime_ns};
     assert_int_equal(runtime_new_sim(&config, &f->rt), DOL_OK);
     assert_int_equal(runtime_spawn(f->rt, 0, fn, r, "test"), DOL_OK);
     runtime_run(f->rt);

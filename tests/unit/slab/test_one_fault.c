@@ -114,7 +114,7 @@ static void one_fault(enum fault kind, uint64_t elsewhere, uint64_t stride, uint
 static uint64_t stride(void)
 {
     const char *s = getenv("FAULT_STRIDE");
-    return s != NULL ? strtoull(s, NULL, 10) : 13;
+    return s != NULL ? strtoull(s, NULL, 10) : 37;
 }
 
 static void test_write_fails(void **state)
@@ -135,7 +135,7 @@ static void test_write_goes_elsewhere(void **state)
     (void)state;
     static const uint64_t places[] = {65536, 1u << 20, (1u << 20) + 4096, (1u << 20) + (12u << 20)};
     for (unsigned i = 0; i < 4; i++)
-        one_fault(FAULT_MISDIRECT, places[i], 4 * stride(), 2 + 5 * i);
+        one_fault(FAULT_MISDIRECT, places[i], 4 * stride(), 2 + 31 * i);
 }
 
 int main(int argc, char **argv)

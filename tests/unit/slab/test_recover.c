@@ -488,14 +488,40 @@ static void test_index_of_the_future(void **state)
     fixture_fini(&f);
 }
 
-/* An index that is behind: replay brings it up. */
 static void tell_more(struct fixture *f)
 {
     put_noise(f, "one more", 98, LEN);
-    remove_object(f, "k01");
+    remove_object(f, "one more");
+    put_noise(f, "one more", 97, LEN);
     tell_remember(f);
 }
 
+/* An index of a history that did not happen on these drives; its run is long over here, too. */
+static void test_index_of_another_history(void **state)
+{
+    (void)state;
+    struct fixture f = {.k = 1, .m = 1};
+    struct sim_medium *old[FIXTURE_DRIVES_MAX];
+    fixture_init(&f);
+    fixture_write_session(&f, tell_history);
+    fixture_clone_media(&f, old);
+    fixture_save_index(&f);
+    fixture_write_session(&f, tell_future);
+    fixture_swap_media(&f, old);
+    char other[160];
+    snprintf(other, sizeof other, "%s-other", f.index_dir);
+    assert_int_equal(rename(f.index_dir, other), 0);
+    fixture_restore_index(&f);
+    for (unsigned i = 0; i < 3; i++)
+        fixture_write_session(&f, tell_more);
+    fixture_drop_index(&f);
+    assert_int_equal(rename(other, f.index_dir), 0);
+    fixture_write_session(&f, tell_same);
+    fixture_free_media(&f, old);
+    fixture_fini(&f);
+}
+
+/* An index that is behind: replay brings it up. */
 static void test_index_of_the_past(void **state)
 {
     (void)state;
@@ -800,6 +826,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_whole_slabs_missing),
         cmocka_unit_test(test_index_lost),
         cmocka_unit_test(test_index_of_the_future),
+        cmocka_unit_test(test_index_of_another_history),
         cmocka_unit_test(test_index_of_the_past),
         cmocka_unit_test(test_shrunk_drive),
         cmocka_unit_test(test_mixed_drives),

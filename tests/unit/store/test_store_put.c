@@ -658,7 +658,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_overwrites),
         cmocka_unit_test(test_buckets),
-        cmocka_unit_test(test_put_against_bucket_delete), cmocka_unit_test(test_puts_max),
+        cmocka_unit_test(test_put_against_bucket_delete),
+        cmocka_unit_test(test_puts_max),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_larger_than_the_rest),
     };

@@ -218,6 +218,44 @@ static void test_misdirected_write(void **state)
     misdirect((1u << 20) + 4096);                   /* over the unit of its first row */
 }
 
+/* Over a unit of the same place and size: what lies there is whole, only not what is asked for. */
+static void tell_twins(struct fixture *f)
+{
+    make_bucket(f);
+    put_noise(f, "first", 5, LEN);
+    struct target t = find_target(f);
+    unsigned member = 0;
+    while (t.slab->drives[member] != victim)
+        member++;
+    sim_medium_misdirect_next_write(f->media[victim], raw_offset(t.raw, t.slab, member, t.row->header.row_block));
+    free(t.raw);
+    put_noise(f, "twin!", 6, LEN);
+    expect_noise(f, "first", 5, LEN);
+    expect_noise(f, "twin!", 6, LEN);
+}
+
+static void tell_twins_again(struct fixture *f)
+{
+    expect_noise(f, "first", 5, LEN);
+    expect_noise(f, "twin!", 6, LEN);
+}
+
+static void test_twins(void **state)
+{
+    (void)state;
+    static const unsigned shapes[][2] = {{1, 1}, {2, 1}, {4, 2}};
+    for (unsigned i = 0; i < 3; i++) {
+        for (victim = 0; victim < shapes[i][0] + shapes[i][1]; victim++) {
+            struct fixture f = {.k = shapes[i][0], .m = shapes[i][1], .encrypted = victim % 2 == 1};
+            fixture_init(&f);
+            fixture_write_session(&f, tell_twins);
+            fixture_drop_index(&f);
+            fixture_write_session(&f, tell_twins_again);
+            fixture_fini(&f);
+        }
+    }
+}
+
 static void test_lost_write(void **state)
 {
     (void)state;
@@ -278,9 +316,9 @@ int main(int argc, char **argv)
 {
     fixture_choose(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_flipped_bit),  cmocka_unit_test(test_m_units),
-        cmocka_unit_test(test_one_too_many), cmocka_unit_test(test_misdirected_write),
-        cmocka_unit_test(test_lost_write),   cmocka_unit_test(test_error_stays),
+        cmocka_unit_test(test_flipped_bit),       cmocka_unit_test(test_m_units), cmocka_unit_test(test_one_too_many),
+        cmocka_unit_test(test_misdirected_write), cmocka_unit_test(test_twins),   cmocka_unit_test(test_lost_write),
+        cmocka_unit_test(test_error_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

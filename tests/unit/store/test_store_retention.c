@@ -10,8 +10,8 @@
 #include "store_impl.h"
 #include "superblock.h"
 
-#define START_S   1767225600ll /* UTC at which the simulator begins */
-#define NS_PER_S  1000000000ull
+#define START_S        1767225600ll /* UTC at which the simulator begins */
+#define NS_PER_S       1000000000ull
 #define FIFTY_YEARS_NS (50ll * 365 * 86400 * 1000000000)
 
 static void put_retained(struct fixture *f, const char *key, struct retention retention)
