@@ -48,7 +48,7 @@ function(dolmen_test name)
   dolmen_program(${name} SOURCES ${TST_SOURCES} LINK ${TST_LINK} PkgConfig::CMOCKA)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 300 LABELS "${TST_LABELS}")
+  set_tests_properties(${name} PROPERTIES TIMEOUT 1200 LABELS "${TST_LABELS}")
 endfunction()
 
 # dolmen_fuzzer(NAME SOURCES ... LINK ...): a libFuzzer program in the fuzz preset; elsewhere the same source,
