@@ -114,7 +114,7 @@ static void one_fault(enum fault kind, uint64_t elsewhere, uint64_t stride, uint
 static uint64_t stride(void)
 {
     const char *s = getenv("FAULT_STRIDE");
-    return s != NULL ? strtoull(s, NULL, 10) : 37;
+    return s != NULL ? strtoull(s, NULL, 10) : 61;
 }
 
 static void test_write_fails(void **state)
