@@ -77,6 +77,30 @@ static void rot(struct world *w, unsigned drive)
     }
 }
 
+/* Opened for reading while drives are missing; then they are back. What is concluded without them must not outlive
+ * that. */
+static void round_without_drives(struct world *w)
+{
+    unsigned gone = 0;
+    for (unsigned d = 0; d < w->config.m; d++) {
+        if (world_below(w, 2) == 0) {
+            sim_medium_remove(w->media[d]);
+            gone++;
+        }
+    }
+    if (gone > 0) {
+        w->expect_read_only = true;
+        world_round(w, 0, NULL);
+        if (world_below(w, 3) == 0)
+            world_drop_index(w);
+        if (world_below(w, 3) == 0)
+            world_round(w, 0, NULL);
+        w->expect_read_only = false;
+    }
+    for (unsigned d = 0; d < w->config.m; d++)
+        sim_medium_restore(w->media[d]);
+}
+
 static bool random_world(uint64_t seed, const char *scratch, bool verbose, struct world *w)
 {
     static const struct {
@@ -117,6 +141,8 @@ static bool random_world(uint64_t seed, const char *scratch, bool verbose, struc
         for (unsigned d = 0; d < config.m; d++)
             if (world_below(w, 3) == 0)
                 rot(w, d);
+        if (config.m > 0 && world_below(w, 2) == 0)
+            round_without_drives(w);
     }
     /* recovery again, without work: nothing may change */
     world_round(w, 0, NULL);
