@@ -45,20 +45,19 @@ static enum dol_err delete_locked(struct store *s, struct bytes bucket_name, uin
     return err;
 }
 
-enum dol_err store_object_delete(struct store *s, struct bytes bucket, struct bytes key,
-                                 const struct version_id *version, struct delete_result *out)
+enum dol_err store_object_delete(struct store *s, const struct delete_request *req, struct delete_result *out)
 {
     struct gate_hold gate;
     uint64_t id;
     memset(out, 0, sizeof *out);
     if (pool_is_read_only(s->pool))
         return DOL_EREADONLY;
-    enum dol_err err = store_bucket_id(s, bucket, &id);
+    enum dol_err err = store_bucket_id(s, req->bucket, &id);
     if (err == DOL_OK)
-        err = gates_enter_key(s->gates, id, key, &gate);
+        err = gates_enter_key(s->gates, id, req->key, &gate);
     if (err != DOL_OK)
         return err;
-    err = delete_locked(s, bucket, id, key, version, out);
+    err = delete_locked(s, req->bucket, id, req->key, req->version, out);
     gates_leave(s->gates, &gate);
     if (err == DOL_OK)
         atomic_fetch_add(&s->stats.deletes, 1);

@@ -29,7 +29,8 @@ enum s3_error s3_delete_object(struct s3_request *rq)
     enum s3_error error = s3_version_of(rq, &storage, &version);
     if (error != S3_ERR_NONE)
         return error;
-    enum dol_err err = store_object_delete(rq->config->store, rq->bucket, rq->key, version, &result);
+    enum dol_err err = store_object_delete(
+        rq->config->store, &(struct delete_request){.bucket = rq->bucket, .key = rq->key, .version = version}, &result);
     if (err != DOL_OK && err != DOL_ENOTFOUND && err != DOL_ENOVERSION)
         return s3_error_of(err);
     if (err == DOL_OK && result.delete_marker)
@@ -79,7 +80,9 @@ static void delete_outcome_of(const struct s3_request *rq, const struct xml_dele
         }
         version = &storage;
     }
-    enum dol_err err = store_object_delete(rq->config->store, rq->bucket, object->key, version, &outcome->result);
+    enum dol_err err = store_object_delete(
+        rq->config->store, &(struct delete_request){.bucket = rq->bucket, .key = object->key, .version = version},
+        &outcome->result);
     if (err != DOL_ENOTFOUND && err != DOL_ENOVERSION)
         outcome->error = s3_error_of(err);
 }

@@ -22,6 +22,9 @@
     X(ENOTFOUND, "no such object")                                                                                     \
     X(ENOVERSION, "no such version")                                                                                   \
     X(ENOBUCKET, "no such bucket")                                                                                     \
+    X(ENOUPLOAD, "no such multipart upload")                                                                           \
+    X(EPART, "a part is missing or is not the one that was named")                                                     \
+    X(ETOOSMALL, "smaller than allowed")                                                                               \
     X(EEXIST, "already exists")                                                                                        \
     X(ENOTEMPTY, "not empty")                                                                                          \
     X(EPRECONDITION, "a precondition does not hold")                                                                   \

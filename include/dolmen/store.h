@@ -93,6 +93,22 @@ struct metadata_pair {
     struct bytes value;
 };
 
+/*
+ * What must hold of the current version for a write or delete to happen; checked with the key's gate held. A current
+ * delete marker counts as absent. Not met: EPRECONDITION; CONDITION_EXISTS and CONDITION_ETAG with nothing there:
+ * ENOTFOUND.
+ */
+enum condition_kind {
+    CONDITION_NONE,
+    CONDITION_ABSENT, /* If-None-Match: * */
+    CONDITION_EXISTS, /* If-Match: * */
+    CONDITION_ETAG    /* If-Match: an entity tag */
+};
+struct condition {
+    uint8_t kind; /* enum condition_kind */
+    struct etag etag;
+};
+
 struct put_request {
     struct bytes bucket;
     struct bytes key;
@@ -100,7 +116,8 @@ struct put_request {
     struct bytes headers[HEADER_COUNT]; /* data NULL: absent */
     const struct metadata_pair *metadata;
     unsigned metadata_count;
-    uint64_t size_hint; /* expected size; UINT64_MAX: unknown */
+    uint64_t size_hint;         /* expected size; UINT64_MAX: unknown */
+    struct condition condition; /* also looked at when the put begins, so that a hopeless one takes no bytes */
 };
 
 struct put_finish {
@@ -127,6 +144,104 @@ DOL_MUST_CHECK enum dol_err store_put_finish(struct put *put, const struct put_f
 /* Forgets it; frees put. */
 void store_put_abort(struct put *put);
 
+/* ---- multipart uploads ---- */
+
+#define UPLOAD_PARTS_MAX 10000u
+
+struct upload_id {
+    uint8_t b[16]; /* random; clients see 32 hex digits */
+};
+
+struct part_info {
+    uint32_t number;
+    uint64_t offset; /* in the object; 0 for parts of an upload under way */
+    uint64_t size;
+    uint8_t md5[16];
+    struct object_checksum checksum; /* of this part, full-object type */
+    int64_t mtime_ns;                /* 0 in finished objects */
+};
+
+struct upload_info {
+    struct upload_id id;
+    struct bytes key;
+    struct bytes owner, initiator;
+    int64_t created_ns;
+    uint8_t checksum_alg;  /* enum checksum_alg; CHECKSUM_NONE: none was asked for */
+    uint8_t checksum_type; /* enum checksum_type */
+    uint8_t storage_class;
+};
+
+/* Begins an upload: what the object will be, but for its bytes. req->size_hint is not looked at. */
+DOL_MUST_CHECK enum dol_err store_upload_create(struct store *s, const struct put_request *req, uint8_t checksum_alg,
+                                                uint8_t checksum_type, struct upload_id *out);
+
+/* An upload is named by bucket, key and id together. Unknown, completed or aborted: ENOUPLOAD. */
+struct upload_ref {
+    struct bytes bucket;
+    struct bytes key;
+    struct upload_id id;
+};
+
+/* What was given at creation; info's bytes point into *memory, which the caller frees. */
+DOL_MUST_CHECK enum dol_err store_upload_get(struct store *s, const struct upload_ref *ref, struct upload_info *out,
+                                             void **memory);
+
+/*
+ * One part on its way in: store_put_write() its bytes, then store_part_finish() or store_put_abort(). A part sent again
+ * replaces the earlier one of its number, whole, when it is durable. fin->checksum: of the part, verified by the
+ * caller. store_part_finish(): ENOUPLOAD when the upload ended meanwhile; frees put whatever the outcome.
+ */
+DOL_MUST_CHECK enum dol_err store_part_begin(struct store *s, const struct upload_ref *ref, uint32_t number,
+                                             uint64_t size_hint, struct put **out);
+DOL_MUST_CHECK enum dol_err store_part_finish(struct put *put, const struct put_finish *fin, struct part_info *out);
+
+/* Parts with numbers above `after`, ascending; fn must not await; ends when fn returns false. */
+typedef bool part_list_fn(void *arg, const struct part_info *part);
+DOL_MUST_CHECK enum dol_err store_part_list(struct store *s, const struct upload_ref *ref, uint32_t after,
+                                            part_list_fn *fn, void *arg);
+
+struct complete_part {
+    uint32_t number;
+    uint8_t md5[16];
+    struct object_checksum checksum; /* alg CHECKSUM_NONE: not given */
+};
+struct complete_request {
+    struct upload_ref upload;
+    const struct complete_part *parts; /* ascending numbers: the caller checked */
+    unsigned part_count;
+    uint64_t part_bytes_min; /* every part but the last has at least this size, else ETOOSMALL */
+    struct condition condition;
+    uint64_t expected_size; /* UINT64_MAX: any; else ELENGTH */
+    struct object_checksum
+        checksum; /* alg CHECKSUM_NONE: not given; else must match what the parts add up to: EDIGEST */
+};
+struct complete_result {
+    struct put_result put;
+    struct object_checksum checksum; /* as kept with the object */
+    unsigned bad_part;               /* index in parts of the first that made EPART or ETOOSMALL */
+};
+/*
+ * The object appears, the upload and all its parts are gone: one linearization point, under the key's gate, in one row.
+ * EPART: a part isn't there, or its MD5 or checksum is another. A completed upload completed again, by the same parts,
+ * while its object is still current: OK with the same answer, as S3 does for retried requests.
+ */
+DOL_MUST_CHECK enum dol_err store_upload_complete(struct store *s, const struct complete_request *req,
+                                                  struct complete_result *out);
+DOL_MUST_CHECK enum dol_err store_upload_abort(struct store *s, const struct upload_ref *ref);
+
+struct upload_list_request {
+    struct bytes bucket;
+    struct bytes prefix;
+    struct bytes delimiter;
+    struct bytes after_key;           /* uploads of keys strictly after this ... */
+    const struct upload_id *after_id; /* ... or of this key, behind this one in (created, id) order; NULL: none of it */
+    unsigned max_entries;
+};
+/* In order of key, then creation, then id; common prefixes with upload NULL. As object_list_fn otherwise. */
+typedef bool upload_list_fn(void *arg, struct bytes key_or_prefix, const struct upload_info *upload);
+DOL_MUST_CHECK enum dol_err store_upload_list(struct store *s, const struct upload_list_request *req,
+                                              upload_list_fn *fn, void *arg, bool *truncated);
+
 /* ---- getting ---- */
 
 struct object_info {
@@ -142,6 +257,7 @@ struct object_info {
     struct object_checksum checksum;
     struct retention retention;
     uint8_t storage_class;
+    unsigned part_count; /* parts kept with the manifest of a multipart object; 0: not multipart */
 };
 
 /* One version of an object, held open: its metadata stays valid until store_object_close(). */
@@ -154,6 +270,8 @@ DOL_MUST_CHECK enum dol_err store_object_open(struct store *s, struct bytes buck
 const struct object_info *store_object_info(const struct object *o);
 /* Not [await]. i-th user metadata pair; false past the last. */
 bool store_object_metadata(const struct object *o, unsigned i, struct metadata_pair *out);
+/* Not [await]. i-th part of a multipart object, in order, and where it begins; false past the last. */
+bool store_object_part(const struct object *o, unsigned i, struct part_info *out);
 /* Begins reading [offset, offset + len); the range lies within the object. */
 DOL_MUST_CHECK enum dol_err store_object_seek(struct object *o, uint64_t offset, uint64_t len);
 /* The next verified bytes of the range, valid until the next call; len 0 at its end. Never a wrong byte: an error
@@ -163,15 +281,20 @@ void store_object_close(struct object *o);
 
 /* ---- deleting ---- */
 
+struct delete_request {
+    struct bytes bucket;
+    struct bytes key;
+    const struct version_id *version; /* NULL: as S3 without versionId */
+    struct condition condition;
+};
 struct delete_result {
     bool existed;
     bool delete_marker; /* one was made or removed (versioned buckets) */
     struct version_id version;
 };
-/* version NULL: as S3 without versionId. Deleting what isn't there is OK with existed = false. ERETAINED by
- * retention_allows(). */
-DOL_MUST_CHECK enum dol_err store_object_delete(struct store *s, struct bytes bucket, struct bytes key,
-                                                const struct version_id *version, struct delete_result *out);
+/* Deleting what isn't there is OK with existed = false. ERETAINED by retention_allows(). */
+DOL_MUST_CHECK enum dol_err store_object_delete(struct store *s, const struct delete_request *req,
+                                                struct delete_result *out);
 
 /* ---- listing ---- */
 

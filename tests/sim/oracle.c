@@ -109,7 +109,8 @@ void world_delete(struct world *w, unsigned worker, unsigned key)
     struct delete_result result;
     w->ops++;
     remember_maybe(w, k, CONTENT_ABSENT);
-    enum dol_err err = store_object_delete(w->store, bucket_name, key_name(worker, key, name), NULL, &result);
+    enum dol_err err = store_object_delete(
+        w->store, &(struct delete_request){.bucket = bucket_name, .key = key_name(worker, key, name)}, &result);
     if (err != DOL_OK) {
         failed_op(w, "delete", err);
         return;

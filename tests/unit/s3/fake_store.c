@@ -414,18 +414,17 @@ void fake_store_set_mtime(struct store *s, const char *bucket, const char *key, 
     s->objects[at]->mtime_ns = mtime_ns;
 }
 
-enum dol_err store_object_delete(struct store *s, struct bytes bucket, struct bytes key,
-                                 const struct version_id *version, struct delete_result *out)
+enum dol_err store_object_delete(struct store *s, const struct delete_request *req, struct delete_result *out)
 {
     bool exact;
     enum dol_err err = injected(s, FAKE_CALL_DELETE);
-    int found = bucket_find(s, bucket);
+    int found = bucket_find(s, req->bucket);
     *out = (struct delete_result){0};
     if (err != DOL_OK || found < 0)
         return err != DOL_OK ? err : DOL_ENOBUCKET;
-    if (version != NULL)
+    if (req->version != NULL)
         return DOL_OK;
-    unsigned at = object_find(s, (unsigned)found, key, &exact);
+    unsigned at = object_find(s, (unsigned)found, req->key, &exact);
     if (!exact)
         return DOL_OK;
     object_forget(s->objects[at]);

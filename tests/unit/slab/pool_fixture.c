@@ -392,7 +392,9 @@ void expect_absent(struct fixture *f, const char *key)
 void remove_object(struct fixture *f, const char *key)
 {
     struct delete_result result;
-    assert_int_equal(store_object_delete(f->store, text("b"), text(key), NULL, &result), DOL_OK);
+    assert_int_equal(
+        store_object_delete(f->store, &(struct delete_request){.bucket = text("b"), .key = text(key)}, &result),
+        DOL_OK);
     assert_true(result.existed);
 }
 

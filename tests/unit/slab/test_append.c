@@ -309,7 +309,9 @@ static void tell_failing_write(struct fixture *f)
     assert_int_equal(f->status.slabs_ended, 1);
     assert_int_equal(try_put(f, "more", "x", 1, NULL), DOL_EREADONLY);
     struct delete_result gone;
-    assert_int_equal(store_object_delete(f->store, text("b"), text("k"), NULL, &gone), DOL_EREADONLY);
+    assert_int_equal(
+        store_object_delete(f->store, &(struct delete_request){.bucket = text("b"), .key = text("k")}, &gone),
+        DOL_EREADONLY);
 }
 
 static void tell_after_failing_write(struct fixture *f)

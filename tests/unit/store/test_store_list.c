@@ -273,7 +273,9 @@ static void tell_keys(struct fixture *f)
     put_key(f, text("a/ba"));
     static const char *const deleted[] = {"a/bb", "z/1", "a/ba"};
     for (unsigned i = 0; i < 3; i++) {
-        assert_int_equal(store_object_delete(f->store, text("b"), text(deleted[i]), NULL, &gone), DOL_OK);
+        assert_int_equal(store_object_delete(
+                             f->store, &(struct delete_request){.bucket = text("b"), .key = text(deleted[i])}, &gone),
+                         DOL_OK);
         assert_true(gone.existed);
     }
     check_all_pages(f);

@@ -362,9 +362,12 @@ static void tell_overwrites(struct fixture *f)
     expect_noise(f, "k", 20, 500);
     remove_object(f, "k");
     expect_absent(f, "k");
-    assert_int_equal(store_object_delete(f->store, text("b"), text("k"), NULL, &gone), DOL_OK);
+    assert_int_equal(
+        store_object_delete(f->store, &(struct delete_request){.bucket = text("b"), .key = text("k")}, &gone), DOL_OK);
     assert_false(gone.existed);
-    assert_int_equal(store_object_delete(f->store, text("none"), text("k"), NULL, &gone), DOL_ENOBUCKET);
+    assert_int_equal(
+        store_object_delete(f->store, &(struct delete_request){.bucket = text("none"), .key = text("k")}, &gone),
+        DOL_ENOBUCKET);
     put_noise(f, "k", 21, 600);
     expect_noise(f, "k", 21, 600);
     put_noise(f, "l", 22, 600);
@@ -634,7 +637,9 @@ static void tell_still_usable(struct fixture *f)
     struct delete_result gone;
     expect_absent(f, "large");
     expect_absent(f, "small");
-    assert_int_equal(store_object_delete(f->store, text("b"), text("none"), NULL, &gone), DOL_OK);
+    assert_int_equal(
+        store_object_delete(f->store, &(struct delete_request){.bucket = text("b"), .key = text("none")}, &gone),
+        DOL_OK);
     assert_int_equal(store_bucket_delete(f->store, text("b")), DOL_OK);
 }
 

@@ -33,7 +33,8 @@ static void put_retained(struct fixture *f, const char *key, struct retention re
 static enum dol_err try_delete(struct fixture *f, const char *key, const struct version_id *version, bool *existed)
 {
     struct delete_result result;
-    enum dol_err err = store_object_delete(f->store, text("b"), text(key), version, &result);
+    enum dol_err err = store_object_delete(
+        f->store, &(struct delete_request){.bucket = text("b"), .key = text(key), .version = version}, &result);
     *existed = result.existed;
     return err;
 }
