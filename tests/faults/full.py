@@ -35,6 +35,35 @@ def check(s3, stored):
         assert hashlib.sha256(s3.get(BUCKET, key)).hexdigest() == sha256, f"{key}: WRONG BYTES"
 
 
+def run(appliance, chance):
+    """On a started, empty appliance of about 100 MiB a drive."""
+    s3 = S3(appliance)
+    s3.create_bucket(BUCKET)
+    stored = fill(s3, chance)
+    print(f"full after {len(stored)} MiB", flush=True)
+    assert stored, "full before the first object"
+    for _ in range(20):
+        answer = s3.request("PUT", f"/{BUCKET}/more", body=chance.randbytes(OBJECT_BYTES))
+        assert (answer.status, answer.code) == (507, "StorageFull"), answer
+    assert appliance.metrics()['dolmen_alarm{alarm="full"}'] == 1
+    check(s3, stored)
+    gone = sorted(stored)[::10]
+    for key in gone:
+        s3.delete(BUCKET, key)
+        del stored[key]
+    check(s3, stored)
+    assert appliance.http_status("/readyz") == 200, "a full pool still serves"
+    s3.close()
+    appliance.restart()
+    check(s3, stored)
+    s3.close()
+    appliance.kill()
+    appliance.start()
+    check(s3, stored)
+    s3.delete(BUCKET, sorted(stored)[0])
+    s3.close()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", required=True)
@@ -44,30 +73,7 @@ def main():
     chance = random.Random(arguments.seed)
     with Appliance(arguments.build, drive_size=arguments.drive_size) as appliance:
         appliance.start()
-        s3 = S3(appliance)
-        s3.create_bucket(BUCKET)
-        stored = fill(s3, chance)
-        print(f"full after {len(stored)} MiB on six drives of {arguments.drive_size}", flush=True)
-        assert stored, "full before the first object"
-        for _ in range(20):
-            answer = s3.request("PUT", f"/{BUCKET}/more", body=chance.randbytes(OBJECT_BYTES))
-            assert (answer.status, answer.code) == (507, "StorageFull"), answer
-        check(s3, stored)
-        gone = sorted(stored)[::10]
-        for key in gone:
-            s3.delete(BUCKET, key)
-            del stored[key]
-        check(s3, stored)
-        assert appliance.http_status("/readyz") == 200, "a full pool still serves"
-        s3.close()
-        appliance.restart()
-        check(s3, stored)
-        s3.close()
-        appliance.kill()
-        appliance.start()
-        check(s3, stored)
-        s3.delete(BUCKET, sorted(stored)[0])
-        s3.close()
+        run(appliance, chance)
     print("passed")
 
 

@@ -1,0 +1,275 @@
+/* dolmen-fsck: options, the order of passes, the verdict. */
+#include <dirent.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fsck.h"
+
+/* Exit codes of fsck(8). */
+enum { EXIT_CLEAN = 0, EXIT_CORRECTED = 1, EXIT_LEFT = 4, EXIT_OPERATION = 8, EXIT_USAGE = 16 };
+
+static const char help[] =
+    "dolmen-fsck " DOLMEN_VERSION ": checks and repairs a Dolmen pool that no dolmend serves\n"
+    "\n"
+    "  dolmen-fsck [--repair] [--json] [--key FILE] (--dev DIR | DRIVE...)\n"
+    "\n"
+    "  --dev DIR      the drives of DIR/drives, with DIR/key\n"
+    "  DRIVE...       drive files or block devices\n"
+    "  --key FILE     the pool's key file; without it an encrypted pool's structure is checked, and not its contents\n"
+    "  --repair       write what is bad and can be computed from what is good; without it nothing is written at all\n"
+    "  --json         one JSON object a line: problems as they are found, the summary last\n"
+    "  --threads N    slabs read at the same time (default: one for each core)\n"
+    "  --progress     show progress on standard error\n"
+    "\n"
+    "Exit codes: 0 clean, 1 all that was wrong is repaired, 4 something is wrong, 8 could not run, 16 wrong usage.\n";
+
+struct arguments {
+    struct fsck_options fsck;
+    enum fsck_format format;
+    enum fsck_progress progress;
+    char *owned[FORMAT_DRIVES_MAX + 1]; /* paths made from --dev */
+    unsigned owned_count;
+};
+
+static int wrong(const char *what, const char *value)
+{
+    fprintf(stderr, "dolmen-fsck: %s%s\n'dolmen-fsck --help' shows how it is used.\n", what, value);
+    return EXIT_USAGE;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int add_dev(struct arguments *a, const char *dir)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/drives", dir);
+    DIR *d = opendir(path);
+    if (d == NULL) {
+        fprintf(stderr, "dolmen-fsck: %s can't be read: is %s the folder of a pool?\n", path, dir);
+        return EXIT_OPERATION;
+    }
+    struct dirent *e;
+    while ((e = readdir(d)) != NULL) {
+        if (e->d_name[0] == '.')
+            continue;
+        if (a->owned_count == FORMAT_DRIVES_MAX) {
+            closedir(d);
+            return wrong("too many drives in ", path);
+        }
+        if (asprintf(&a->owned[a->owned_count], "%s/%s", path, e->d_name) < 0)
+            break;
+        a->owned_count++;
+    }
+    closedir(d);
+    qsort(a->owned, a->owned_count, sizeof a->owned[0], by_name);
+    for (unsigned i = 0; i < a->owned_count; i++)
+        a->fsck.drives[a->fsck.drive_count++] = a->owned[i];
+    snprintf(path, sizeof path, "%s/key", dir);
+    if (a->fsck.key_file == NULL && stat(path, &st) == 0) {
+        if (asprintf(&a->owned[a->owned_count], "%s", path) < 0)
+            return EXIT_OPERATION;
+        a->fsck.key_file = a->owned[a->owned_count++];
+    }
+    return 0;
+}
+
+static int parse(int argc, char **argv, struct arguments *a, const char **dev)
+{
+    static const struct option options[] = {{"dev", required_argument, NULL, 'd'},
+                                            {"key", required_argument, NULL, 'k'},
+                                            {"repair", no_argument, NULL, 'r'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"threads", required_argument, NULL, 't'},
+                                            {"progress", no_argument, NULL, 'p'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {"version", no_argument, NULL, 'v'},
+                                            {NULL, 0, NULL, 0}};
+    int c;
+    char *end;
+    unsigned long threads;
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (c) {
+        case 'd':
+            *dev = optarg;
+            break;
+        case 'k':
+            a->fsck.key_file = optarg;
+            break;
+        case 'r':
+            a->fsck.mode = FSCK_REPAIR;
+            break;
+        case 'j':
+            a->format = FSCK_JSON;
+            break;
+        case 't':
+            threads = strtoul(optarg, &end, 10);
+            if (*end != '\0' || threads < 1 || threads > FSCK_THREADS_MAX)
+                return wrong("--threads takes a number from 1 to 64, not ", optarg);
+            a->fsck.threads = (unsigned)threads;
+            break;
+        case 'p':
+            a->progress = FSCK_PROGRESS_ON;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            exit(EXIT_CLEAN);
+        case 'v':
+            puts("dolmen-fsck " DOLMEN_VERSION);
+            exit(EXIT_CLEAN);
+        default:
+            return wrong("an option isn't known or lacks its value", "");
+        }
+    }
+    if (*dev != NULL && optind < argc)
+        return wrong("--dev names the drives already: ", argv[optind]);
+    for (int i = optind; i < argc; i++) {
+        if (a->fsck.drive_count == FORMAT_DRIVES_MAX)
+            return wrong("too many drives: ", argv[i]);
+        a->fsck.drives[a->fsck.drive_count++] = argv[i];
+    }
+    return 0;
+}
+
+static void *worker(void *arg)
+{
+    struct fsck *f = arg;
+    struct fsck_walker *w;
+    uint64_t total = f->slab_count * (uint64_t)(f->sb.k + f->sb.m) * f->sb.extent_bytes;
+    enum dol_err err = fsck_walker_new(f, &w);
+    for (;;) {
+        size_t i = atomic_fetch_add(&f->next_slab, 1);
+        if (i >= f->slab_count)
+            break;
+        if (err != DOL_OK)
+            f->slabs[i]->err = err;
+        else
+            fsck_slab_walk(w, f->slabs[i]);
+        fsck_progress_show(f->report, "reading", atomic_load(&f->bytes_done), total);
+    }
+    if (err == DOL_OK)
+        fsck_walker_free(w);
+    return NULL;
+}
+
+static enum dol_err walk_slabs(struct fsck *f)
+{
+    pthread_t threads[FSCK_THREADS_MAX];
+    unsigned started = 0;
+    while (started < f->options.threads && pthread_create(&threads[started], NULL, worker, f) == 0)
+        started++;
+    if (started == 0)
+        worker(f);
+    for (unsigned i = 0; i < started; i++)
+        pthread_join(threads[i], NULL);
+    for (size_t i = 0; i < f->slab_count; i++)
+        if (f->slabs[i]->err != DOL_OK)
+            return f->slabs[i]->err;
+    return DOL_OK;
+}
+
+static void print_figures(struct fsck *f)
+{
+    const struct fsck_totals *t = &f->totals;
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < f->drive_count; i++)
+        bytes += atomic_load(&f->drives[i].bytes_read);
+    fsck_figure(f->report, "drives", f->drive_count);
+    fsck_figure(f->report, "slabs", f->slab_count);
+    fsck_figure(f->report, "rows", t->rows);
+    fsck_figure(f->report, "rows_repairable", t->rows_repairable);
+    fsck_figure(f->report, "rows_lost", t->rows_lost);
+    fsck_figure(f->report, "units_bad", t->units_bad);
+    fsck_figure(f->report, "units_rewritten", t->units_rewritten);
+    fsck_figure(f->report, "bytes_read", bytes);
+    if (!f->can_open)
+        return;
+    fsck_figure(f->report, "records", t->records);
+    fsck_figure(f->report, "buckets", t->buckets);
+    fsck_figure(f->report, "versions", t->versions);
+    fsck_figure(f->report, "versions_damaged", t->versions_damaged);
+    fsck_figure(f->report, "delete_markers", t->delete_markers);
+    fsck_figure(f->report, "uploads", t->uploads);
+    fsck_figure(f->report, "object_bytes", t->object_bytes);
+    fsck_figure(f->report, "chunks", t->chunks);
+    fsck_figure(f->report, "chunk_bytes", t->chunk_bytes);
+    fsck_figure(f->report, "chunks_unreferenced", t->chunks_unreferenced);
+    fsck_figure(f->report, "chunk_lists", t->lists);
+}
+
+static int verdict(struct fsck *f)
+{
+    uint64_t lost = fsck_report_count(f->report, FSCK_LOST), repairable = fsck_report_count(f->report, FSCK_REPAIRABLE),
+             repaired = fsck_report_count(f->report, FSCK_REPAIRED);
+    print_figures(f);
+    if (lost > 0) {
+        fsck_report_end(f->report, "something is wrong that can't be repaired with what is at hand", EXIT_LEFT);
+        return EXIT_LEFT;
+    }
+    if (repairable > repaired) {
+        fsck_report_end(f->report,
+                        f->options.mode == FSCK_REPAIR ? "not all could be repaired"
+                                                       : "damaged, and repairable: run with --repair",
+                        EXIT_LEFT);
+        return EXIT_LEFT;
+    }
+    if (repaired > 0) {
+        fsck_report_end(f->report, "repaired", EXIT_CORRECTED);
+        return EXIT_CORRECTED;
+    }
+    fsck_report_end(f->report, f->can_open ? "clean" : "clean as far as can be seen without the key", EXIT_CLEAN);
+    return EXIT_CLEAN;
+}
+
+static int run(struct fsck *f)
+{
+    enum dol_err err = fsck_drives_open(f);
+    if (err == DOL_OK)
+        err = fsck_slabs_find(f);
+    if (err == DOL_OK)
+        err = walk_slabs(f);
+    if (err == DOL_OK)
+        err = fsck_objects_check(f);
+    if (err == DOL_OK && f->options.mode == FSCK_REPAIR) {
+        fsck_superblocks_repair(f);
+        fsck_rows_repair(f);
+    }
+    if (err == DOL_OK)
+        return verdict(f);
+    fprintf(stderr, "dolmen-fsck: %s\n", dol_err_text(err));
+    return EXIT_OPERATION;
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments a = {0};
+    const char *dev = NULL;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    a.fsck.threads = cores < 1 ? 1 : cores > (long)FSCK_THREADS_MAX ? FSCK_THREADS_MAX : (unsigned)cores;
+    int status = parse(argc, argv, &a, &dev);
+    if (status == 0 && dev != NULL)
+        status = add_dev(&a, dev);
+    if (status == 0 && a.fsck.drive_count == 0)
+        status = wrong("no drives are given", "");
+    struct fsck *f = calloc(1, sizeof *f);
+    if (status == 0 && f != NULL) {
+        for (unsigned i = 0; i < FORMAT_DRIVES_MAX; i++)
+            f->drives[i].fd = -1;
+        f->options = a.fsck;
+        f->report = fsck_report_new(a.format, a.progress);
+        status = f->report ? run(f) : EXIT_OPERATION;
+        fsck_slabs_free(f);
+        fsck_drives_close(f);
+        if (f->report != NULL)
+            fsck_report_free(f->report);
+    }
+    free(f);
+    for (unsigned i = 0; i < a.owned_count; i++)
+        free(a.owned[i]);
+    return status;
+}
