@@ -1,6 +1,6 @@
 /*
- * The least HTTP/1.1 client that an S3 server needs: one kept-alive blocking connection, one request at a time, bodies
- * with Content-Length. Owned by one worker. Every wait is bounded by BENCH_IO_TIMEOUT_S.
+ * HTTP/1.1 as bytes, without I/O: a request's head is written, a response's head is read. The least that an S3 server
+ * needs: kept-alive connections, one request at a time, bodies with Content-Length.
  */
 #ifndef DOL_BENCH_HTTP_H
 #define DOL_BENCH_HTTP_H
@@ -8,45 +8,38 @@
 #include "bench_payload.h"
 #include "bench_sign.h"
 
-#define BENCH_IO_TIMEOUT_S 60
-#define BENCH_HEAD_MAX     16384u
+#define BENCH_REQUEST_HEAD_MAX (3 * BENCH_PATH_MAX + 2048u)
+#define BENCH_QUERY_MAX        (2 * BENCH_PATH_MAX + 64u)
 
-struct bench_http {
-    const struct bench_options *options; /* borrowed */
-    struct bench_signer signer;
-    int fd;                        /* -1: not connected */
-    char head[BENCH_HEAD_MAX + 1]; /* response head, terminated, and what was read past it */
-    size_t head_len;               /* with the blank line */
-    size_t read_len;               /* bytes in head[] */
-    uint8_t *piece;                /* BENCH_PIECE_BYTES */
-    uint8_t *expected;             /* BENCH_PIECE_BYTES */
+struct bench_request {
+    enum bench_verb verb;
+    const char *path;                 /* percent-encoded */
+    const char *query;                /* canonical, or "" */
+    const struct bench_content *body; /* NULL: none */
 };
 
-enum bench_outcome {
-    BENCH_ANSWERED, /* a whole response came */
-    BENCH_LOST,     /* not connected, cut off, timed out, or not HTTP */
-    BENCH_MISMATCH, /* a whole response came, with other bytes than expected */
-};
+enum bench_closing { BENCH_KEEP_ALIVE, BENCH_CLOSE };
 
 struct bench_response {
     unsigned status;
-    uint64_t body_len;
+    uint64_t body_len; /* that follows the head */
+    enum bench_closing closing;
     char error_code[40]; /* S3's, from the body of an error; empty otherwise */
 };
 
-/* false: out of memory. */
-bool bench_http_init(struct bench_http *h, const struct bench_options *options);
-void bench_http_fini(struct bench_http *h);
+/* Returns the length; 0 when it does not fit. */
+size_t bench_http_head(struct bench_signer *signer, const struct bench_request *request, char *out, size_t out_len);
 
-/* Connects if not connected. false: refused. */
-bool bench_http_connect(struct bench_http *h);
+enum bench_head_state {
+    BENCH_HEAD_PARTIAL, /* goes on */
+    BENCH_HEAD_WHOLE,   /* *head_len bytes with the blank line */
+    BENCH_HEAD_BAD,     /* not HTTP/1.1, or no length */
+};
 
-/*
- * One request. body NULL: none. expected not NULL: the content a 200 has to bring; NULL: the body is read and dropped.
- * path is percent-encoded.
- */
-enum bench_outcome bench_http_request(struct bench_http *h, const char *method, const char *path,
-                                      const struct bench_content *body, const struct bench_content *expected,
-                                      struct bench_response *response);
+/* text[0..len) with a terminator behind it; it is written to, but restored. */
+enum bench_head_state bench_http_parse(char *text, size_t len, enum bench_verb verb, struct bench_response *response,
+                                       size_t *head_len);
+/* From the first bytes of an error's body. */
+void bench_http_note_error(struct bench_response *response, const uint8_t *body, size_t len);
 
 #endif

@@ -8,45 +8,67 @@
 
 static const char help_text[] =
     "dolmen-bench --endpoint 127.0.0.1:9000 --credentials FILE [options]\n"
-    "  --mode put|get|mix|churn   what to do (put)\n"
+    "what is done\n"
+    "  --mode put|get|head|list|delete|mix|churn   (put); get to delete work on what a put run has left\n"
+    "  --mix put=50,get=50        weights of the verbs in mix, which works on what it has put itself\n"
+    "  --slots N                  keys of a worker in churn (20)\n"
     "  --bucket NAME              created when missing (bench)\n"
     "  --prefix TEXT              keys begin with it (o/)\n"
-    "  --region NAME              (us-east-1)\n"
-    "  --workers N                connections, a thread each (16)\n"
-    "  --seconds N                duration (10)\n"
-    "  --objects N                number of objects instead of a duration; for get: how many a put run has left\n"
-    "  --size LIST                sizes to choose from, such as 75k or 4k,512k,10m (75k)\n"
-    "  --files FOLDER             put its files instead of made-up bytes\n"
+    "  --in-order                 gets go through the objects in order, not by chance\n"
+    "how much of it\n"
+    "  --workers N                connections (16)\n"
+    "  --threads N                that share them (1)\n"
+    "  --seconds N                measured time (10)\n"
+    "  --warm-up N                seconds before it (0)\n"
+    "  --objects N                number of objects instead of a time; for get to delete: how many there are\n"
+    "  --rate N                   operations a second to begin; latency then counts from when each was due\n"
+    "  --idle N                   connections more that are open and do nothing (0)\n"
+    "objects\n"
+    "  --size LIST                sizes to choose from, such as 70k or 4k,512k,10m (70k)\n"
+    "  --files FOLDER             its files instead of made-up bytes\n"
+    "  --unique                   a few bytes of each file are changed, so that it doesn't repeat\n"
     "  --duplicates PERCENT       of the objects repeat earlier content (0)\n"
-    "  --get-percent PERCENT      of the operations of mix are gets (50)\n"
-    "  --slots N                  keys of a worker in churn (20)\n"
     "  --seed N                   same seed, same keys and bytes (1)\n"
+    "how\n"
+    "  --tls                      TLS, as with https://; the certificate isn't checked\n"
+    "  --region NAME              (us-east-1)\n"
     "  --sign-payload             sign the SHA-256 of bodies (default: UNSIGNED-PAYLOAD)\n"
     "  --verify                   compare what gets return\n"
-    "  --on-error count|stop      stop: the first lost connection ends the run without failure (count)\n"
+    "  --on-error count|stop|fail stop: the first lost connection ends the run without failure; fail: exit status 3 "
+    "(count)\n"
+    "results\n"
     "  --journal FILE             append 'begin|acked SHA256|deleted SIZE KEY' for each put and delete\n"
+    "  --server-pid PID           report its CPU time, too\n"
     "  --json FILE                where the report goes (standard output)\n";
 
 enum option_id {
     OPT_ENDPOINT = 256,
     OPT_CREDENTIALS,
     OPT_MODE,
+    OPT_MIX,
+    OPT_SLOTS,
     OPT_BUCKET,
     OPT_PREFIX,
-    OPT_REGION,
+    OPT_IN_ORDER,
     OPT_WORKERS,
+    OPT_THREADS,
     OPT_SECONDS,
+    OPT_WARM_UP,
     OPT_OBJECTS,
+    OPT_RATE,
+    OPT_IDLE,
     OPT_SIZE,
     OPT_FILES,
+    OPT_UNIQUE,
     OPT_DUPLICATES,
-    OPT_GET_PERCENT,
-    OPT_SLOTS,
     OPT_SEED,
+    OPT_TLS,
+    OPT_REGION,
     OPT_SIGN_PAYLOAD,
     OPT_VERIFY,
     OPT_ON_ERROR,
     OPT_JOURNAL,
+    OPT_SERVER_PID,
     OPT_JSON,
     OPT_HELP,
 };
@@ -55,26 +77,37 @@ static const struct option long_options[] = {
     {"endpoint", required_argument, NULL, OPT_ENDPOINT},
     {"credentials", required_argument, NULL, OPT_CREDENTIALS},
     {"mode", required_argument, NULL, OPT_MODE},
+    {"mix", required_argument, NULL, OPT_MIX},
+    {"slots", required_argument, NULL, OPT_SLOTS},
     {"bucket", required_argument, NULL, OPT_BUCKET},
     {"prefix", required_argument, NULL, OPT_PREFIX},
-    {"region", required_argument, NULL, OPT_REGION},
+    {"in-order", no_argument, NULL, OPT_IN_ORDER},
     {"workers", required_argument, NULL, OPT_WORKERS},
+    {"threads", required_argument, NULL, OPT_THREADS},
     {"seconds", required_argument, NULL, OPT_SECONDS},
+    {"warm-up", required_argument, NULL, OPT_WARM_UP},
     {"objects", required_argument, NULL, OPT_OBJECTS},
+    {"rate", required_argument, NULL, OPT_RATE},
+    {"idle", required_argument, NULL, OPT_IDLE},
     {"size", required_argument, NULL, OPT_SIZE},
     {"files", required_argument, NULL, OPT_FILES},
+    {"unique", no_argument, NULL, OPT_UNIQUE},
     {"duplicates", required_argument, NULL, OPT_DUPLICATES},
-    {"get-percent", required_argument, NULL, OPT_GET_PERCENT},
-    {"slots", required_argument, NULL, OPT_SLOTS},
     {"seed", required_argument, NULL, OPT_SEED},
+    {"tls", no_argument, NULL, OPT_TLS},
+    {"region", required_argument, NULL, OPT_REGION},
     {"sign-payload", no_argument, NULL, OPT_SIGN_PAYLOAD},
     {"verify", no_argument, NULL, OPT_VERIFY},
     {"on-error", required_argument, NULL, OPT_ON_ERROR},
     {"journal", required_argument, NULL, OPT_JOURNAL},
+    {"server-pid", required_argument, NULL, OPT_SERVER_PID},
     {"json", required_argument, NULL, OPT_JSON},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
 };
+
+#define WEIGHT_MAX 1000000u
+#define RATE_MAX   10000000.0
 
 static bool copy_text(char *out, size_t out_len, const char *text)
 {
@@ -139,8 +172,12 @@ static bool parse_sizes(struct bench_options *o, const char *text)
 
 static bool parse_endpoint(struct bench_options *o, const char *text)
 {
-    if (strncmp(text, "http://", 7) == 0)
+    if (strncmp(text, "https://", 8) == 0) {
+        o->tls = true;
+        text += 8;
+    } else if (strncmp(text, "http://", 7) == 0) {
         text += 7;
+    }
     const char *colon = strrchr(text, ':');
     uint64_t port;
     if (colon == NULL || (size_t)(colon - text) >= sizeof o->host || !parse_number(colon + 1, 1, 65535, &port))
@@ -172,22 +209,100 @@ static bool read_credentials(struct bench_options *o, const char *path)
     return fits && o->access_key[0] != '\0' && o->secret_key[0] != '\0';
 }
 
+/* The index of the text among the names; count when it is none of them. */
+static unsigned index_of(const char *const *names, unsigned count, const char *text)
+{
+    unsigned i = 0;
+    while (i < count && strcmp(text, names[i]) != 0)
+        i++;
+    return i;
+}
+
 static bool parse_mode(struct bench_options *o, const char *text)
 {
-    static const char *const names[] = {"put", "get", "mix", "churn"};
-    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (strcmp(text, names[i]) == 0) {
-            o->mode = (enum bench_mode)i;
+    static const char *const names[] = {"put", "get", "head", "list", "delete", "mix", "churn"};
+    o->mode = (enum bench_mode)index_of(names, BENCH_CHURN + 1, text);
+    return o->mode <= BENCH_CHURN;
+}
+
+static bool parse_on_error(struct bench_options *o, const char *text)
+{
+    static const char *const names[] = {"count", "stop", "fail"};
+    o->on_error = (enum bench_on_error)index_of(names, BENCH_FAIL_ON_ERROR + 1, text);
+    return o->on_error <= BENCH_FAIL_ON_ERROR;
+}
+
+/* "put=50,get=45,delete=5": the verbs that are not named have no weight. */
+static bool parse_mix(struct bench_options *o, const char *text)
+{
+    memset(o->weights, 0, sizeof o->weights);
+    while (*text != '\0') {
+        unsigned verb = 0;
+        size_t len = strcspn(text, "=");
+        while (verb < BENCH_VERBS && (strlen(bench_verb_name((enum bench_verb)verb)) != len ||
+                                      memcmp(bench_verb_name((enum bench_verb)verb), text, len) != 0))
+            verb++;
+        if (verb == BENCH_VERBS || text[len] != '=' || text[len + 1] < '0' || text[len + 1] > '9')
+            return false;
+        char *end = NULL;
+        unsigned long weight = strtoul(text + len + 1, &end, 10);
+        if (weight > WEIGHT_MAX || (*end != '\0' && *end != ','))
+            return false;
+        o->weights[verb] = (unsigned)weight;
+        text = *end == ',' ? end + 1 : end;
+    }
+    return o->weights[BENCH_VERB_PUT] > 0; /* the others need something to work on */
+}
+
+static bool parse_rate(struct bench_options *o, const char *text)
+{
+    char *end = NULL;
+    o->rate = strtod(text, &end);
+    return *end == '\0' && o->rate > 0 && o->rate <= RATE_MAX;
+}
+
+static bool set_flag(struct bench_options *o, int id)
+{
+    bool *flags[] = {&o->in_order, &o->unique, &o->tls, &o->sign_payload, &o->verify};
+    static const int ids[] = {OPT_IN_ORDER, OPT_UNIQUE, OPT_TLS, OPT_SIGN_PAYLOAD, OPT_VERIFY};
+    for (unsigned i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        if (ids[i] == id) {
+            *flags[i] = true;
             return true;
         }
     }
     return false;
 }
 
-static bool parse_on_error(struct bench_options *o, const char *text)
+/* Numbers; false for what isn't one of them, or out of range. */
+static bool set_number(struct bench_options *o, int id, const char *value)
 {
-    o->on_error = strcmp(text, "stop") == 0 ? BENCH_STOP_ON_ERROR : BENCH_COUNT_ERRORS;
-    return strcmp(text, "stop") == 0 || strcmp(text, "count") == 0;
+    switch (id) {
+    case OPT_WORKERS:
+        return parse_unsigned(value, 1, BENCH_WORKERS_MAX, &o->workers);
+    case OPT_THREADS:
+        return parse_unsigned(value, 1, BENCH_THREADS_MAX, &o->threads);
+    case OPT_IDLE:
+        return parse_unsigned(value, 0, BENCH_IDLE_MAX, &o->idle);
+    case OPT_SECONDS:
+        return parse_unsigned(value, 1, 7 * 86400, &o->seconds);
+    case OPT_WARM_UP:
+        return parse_unsigned(value, 0, 86400, &o->warm_up_s);
+    case OPT_OBJECTS:
+        return parse_number(value, 1, UINT32_MAX, &o->objects);
+    case OPT_DUPLICATES:
+        return parse_unsigned(value, 0, 100, &o->duplicates_percent);
+    case OPT_SLOTS:
+        return parse_unsigned(value, 1, 100000, &o->slots);
+    case OPT_SEED:
+        return parse_number(value, 0, UINT64_MAX, &o->seed);
+    case OPT_SERVER_PID:
+        return parse_unsigned(value, 1, INT32_MAX, &o->server_pid);
+    case OPT_RATE:
+        return parse_rate(o, value);
+    default:
+        return false;
+    }
 }
 
 static bool set_option(struct bench_options *o, int id, const char *value)
@@ -199,39 +314,21 @@ static bool set_option(struct bench_options *o, int id, const char *value)
         return read_credentials(o, value);
     case OPT_MODE:
         return parse_mode(o, value);
+    case OPT_MIX:
+        return parse_mix(o, value);
     case OPT_BUCKET:
         return copy_text(o->bucket, sizeof o->bucket, value);
     case OPT_PREFIX:
         return copy_text(o->prefix, sizeof o->prefix, value);
     case OPT_REGION:
         return copy_text(o->region, sizeof o->region, value);
-    case OPT_WORKERS:
-        return parse_unsigned(value, 1, BENCH_WORKERS_MAX, &o->workers);
-    case OPT_SECONDS:
-        return parse_unsigned(value, 1, 7 * 86400, &o->seconds);
-    case OPT_OBJECTS:
-        return parse_number(value, 1, UINT32_MAX, &o->objects);
     case OPT_SIZE:
         return parse_sizes(o, value);
+    case OPT_ON_ERROR:
+        return parse_on_error(o, value);
     case OPT_FILES:
         o->files = value;
         return true;
-    case OPT_DUPLICATES:
-        return parse_unsigned(value, 0, 100, &o->duplicates_percent);
-    case OPT_GET_PERCENT:
-        return parse_unsigned(value, 0, 100, &o->get_percent);
-    case OPT_SLOTS:
-        return parse_unsigned(value, 1, 100000, &o->slots);
-    case OPT_SEED:
-        return parse_number(value, 0, UINT64_MAX, &o->seed);
-    case OPT_SIGN_PAYLOAD:
-        o->sign_payload = true;
-        return true;
-    case OPT_VERIFY:
-        o->verify = true;
-        return true;
-    case OPT_ON_ERROR:
-        return parse_on_error(o, value);
     case OPT_JOURNAL:
         o->journal = value;
         return true;
@@ -239,7 +336,7 @@ static bool set_option(struct bench_options *o, int id, const char *value)
         o->json = value;
         return true;
     default:
-        return false;
+        return set_flag(o, id) || (value != NULL && set_number(o, id, value));
     }
 }
 
@@ -252,6 +349,24 @@ static const char *option_name(int id)
     return "?";
 }
 
+static bool check_options(struct bench_options *o, bool has_more)
+{
+    if (has_more || o->port == 0 || o->access_key[0] == '\0') {
+        fputs("dolmen-bench: --endpoint and --credentials are needed; --help lists the options\n", stderr);
+        return false;
+    }
+    if (o->seconds == 0 && o->objects == 0)
+        o->seconds = 10;
+    bool needs_objects = o->mode >= BENCH_GET && o->mode <= BENCH_DELETE;
+    if (needs_objects && o->objects == 0 && o->files == NULL) {
+        fputs("dolmen-bench: this mode needs --objects, as many as a put run has left\n", stderr);
+        return false;
+    }
+    if (o->threads > o->workers)
+        o->threads = o->workers;
+    return true;
+}
+
 bool bench_options_parse(struct bench_options *o, int argc, char **argv, bool *help)
 {
     *help = false;
@@ -260,9 +375,10 @@ bool bench_options_parse(struct bench_options *o, int argc, char **argv, bool *h
         .bucket = "bench",
         .prefix = "o/",
         .workers = 16,
-        .sizes = {75 << 10},
+        .threads = 1,
+        .sizes = {70 << 10},
         .size_count = 1,
-        .get_percent = 50,
+        .weights = {[BENCH_VERB_PUT] = 50, [BENCH_VERB_GET] = 50},
         .slots = 20,
         .seed = 1,
     };
@@ -280,15 +396,5 @@ bool bench_options_parse(struct bench_options *o, int argc, char **argv, bool *h
             return false;
         }
     }
-    if (optind < argc || o->port == 0 || o->access_key[0] == '\0') {
-        fputs("dolmen-bench: --endpoint and --credentials are needed; --help lists the options\n", stderr);
-        return false;
-    }
-    if (o->seconds == 0 && o->objects == 0)
-        o->seconds = 10;
-    if (o->mode == BENCH_GET && o->objects == 0 && o->files == NULL) {
-        fputs("dolmen-bench: --mode get needs --objects, as many as a put run has left\n", stderr);
-        return false;
-    }
-    return true;
+    return check_options(o, optind < argc);
 }

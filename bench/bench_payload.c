@@ -1,4 +1,4 @@
-/* splitmix64 gives the made-up bytes: word j of stream s is mix(s + (j + 1) * golden), so any offset costs the same. */
+/* Which object has which bytes, and under which key. */
 #include "bench_payload.h"
 
 #include <fcntl.h>
@@ -9,19 +9,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "hash.h"
-
 #define GOLDEN      UINT64_C(0x9e3779b97f4a7c15)
 #define WALK_FDS    16
-#define MAP_FAILS   "dolmen-bench: %s: cannot be read\n"
 #define REPEATS_MAX 64u
-
-static uint64_t mix64(uint64_t z)
-{
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
+/* Objects begin at one, so that copying them is not slower for some. */
+#define CACHE_LINE_BYTES 64u
 
 /* ---- files ---- */
 
@@ -67,7 +59,7 @@ static int take_file(const char *path, const struct stat *st, int type, struct F
     }
     struct bench_file f = {.name = strdup(name)};
     if (f.name == NULL || !map_file(&f, path, (uint64_t)st->st_size)) {
-        fprintf(stderr, MAP_FAILS, path);
+        fprintf(stderr, "dolmen-bench: %s: cannot be read\n", path);
         free(f.name);
         return 1;
     }
@@ -80,20 +72,36 @@ static int compare_names(const void *a, const void *b)
     return strcmp(((const struct bench_file *)a)->name, ((const struct bench_file *)b)->name);
 }
 
-bool bench_payload_init(struct bench_payload *p, const struct bench_options *options)
+static bool map_files(struct bench_payload *p, const char *folder)
 {
-    *p = (struct bench_payload){.options = options};
-    if (options->files == NULL)
-        return true;
     walking = p;
-    walking_root_len = strlen(options->files);
-    if (nftw(options->files, take_file, WALK_FDS, FTW_PHYS) != 0 || p->file_count == 0) {
-        fprintf(stderr, "dolmen-bench: %s: no files, or not readable\n", options->files);
-        bench_payload_fini(p);
+    walking_root_len = strlen(folder);
+    if (nftw(folder, take_file, WALK_FDS, FTW_PHYS) != 0 || p->file_count == 0) {
+        fprintf(stderr, "dolmen-bench: %s: no files, or not readable\n", folder);
         return false;
     }
     qsort(p->files, (size_t)p->file_count, sizeof *p->files, compare_names);
     return true;
+}
+
+bool bench_payload_init(struct bench_payload *p, const struct bench_options *options)
+{
+    *p = (struct bench_payload){
+        .options = options, .noise = malloc(BENCH_NOISE_BYTES), .salt = bench_mix64(options->seed)};
+    for (const char *c = options->prefix; *c != '\0'; c++)
+        p->salt = bench_mix64(p->salt + (uint8_t)*c);
+    if (p->noise == NULL) {
+        fputs("dolmen-bench: out of memory\n", stderr);
+        return false;
+    }
+    for (size_t i = 0; i < BENCH_NOISE_BYTES; i += sizeof(uint64_t)) {
+        uint64_t word = bench_mix64(options->seed * GOLDEN + i);
+        memcpy(p->noise + i, &word, sizeof word);
+    }
+    if (options->files == NULL || map_files(p, options->files))
+        return true;
+    bench_payload_fini(p);
+    return false;
 }
 
 void bench_payload_fini(struct bench_payload *p)
@@ -104,8 +112,8 @@ void bench_payload_fini(struct bench_payload *p)
         free(p->files[i].name);
     }
     free(p->files);
-    p->files = NULL;
-    p->file_count = 0;
+    free(p->noise);
+    *p = (struct bench_payload){.options = p->options};
 }
 
 /* ---- contents ---- */
@@ -115,7 +123,7 @@ void bench_payload_fini(struct bench_payload *p)
 uint64_t bench_original_of(const struct bench_options *o, uint64_t object)
 {
     for (unsigned i = 0; i < REPEATS_MAX && object > 0; i++) {
-        uint64_t chance = mix64(o->seed * GOLDEN ^ mix64(object));
+        uint64_t chance = bench_mix64(o->seed * GOLDEN ^ bench_mix64(object));
         if (chance % 100 >= o->duplicates_percent)
             break;
         object = (chance >> 8) % object;
@@ -123,49 +131,42 @@ uint64_t bench_original_of(const struct bench_options *o, uint64_t object)
     return object;
 }
 
+/* With the size, for a larger object must not begin as a smaller one. */
+static uint64_t stream_of(const struct bench_payload *p, uint64_t object, uint64_t size)
+{
+    return bench_mix64(bench_mix64(p->salt + GOLDEN * (object + 1)) + size);
+}
+
+static struct bench_content file_content(const struct bench_payload *p, uint64_t object)
+{
+    const struct bench_file *f = &p->files[object % p->file_count];
+    if (f->size == 0)
+        return (struct bench_content){.base = p->noise, .base_len = 1};
+    return (struct bench_content){
+        .size = f->size,
+        .base = f->data,
+        .base_len = f->size,
+        .stream = stream_of(p, object, f->size),
+        .stamping = p->options->unique ? BENCH_STAMPED : BENCH_PLAIN,
+    };
+}
+
 struct bench_content bench_content_of(const struct bench_payload *p, uint64_t object)
 {
-    if (p->file_count > 0) {
-        const struct bench_file *f = &p->files[object % p->file_count];
-        return (struct bench_content){.size = f->size, .data = f->data != NULL ? f->data : (const uint8_t *)""};
-    }
     const struct bench_options *o = p->options;
-    uint64_t stream = mix64(o->seed + GOLDEN * (object + 1));
-    return (struct bench_content){.size = o->sizes[mix64(stream) % o->size_count], .stream = stream};
-}
-
-void bench_content_fill(const struct bench_content *c, uint64_t offset, uint8_t *buf, size_t len)
-{
-    if (c->data != NULL) {
-        memcpy(buf, c->data + offset, len);
-        return;
-    }
-    uint64_t state = c->stream + GOLDEN * (offset / 8 + 1);
-    for (size_t i = 0; i < len; i += 8) {
-        uint64_t word = mix64(state);
-        memcpy(buf + i, &word, len - i < 8 ? len - i : 8);
-        state += GOLDEN;
-    }
-}
-
-void bench_content_sha256(const struct bench_content *c, char hex[65])
-{
-    uint8_t digest[HASH_BYTES_MAX];
-    uint8_t *piece = malloc(BENCH_PIECE_BYTES);
-    struct hash_stream *h = hash_stream_new(HASH_SHA256);
-    if (piece == NULL || h == NULL) {
-        fputs("dolmen-bench: out of memory\n", stderr);
-        exit(1);
-    }
-    for (uint64_t at = 0; at < c->size; at += BENCH_PIECE_BYTES) {
-        size_t len = c->size - at < BENCH_PIECE_BYTES ? (size_t)(c->size - at) : BENCH_PIECE_BYTES;
-        bench_content_fill(c, at, piece, len);
-        hash_stream_update(h, piece, len);
-    }
-    hash_stream_final(h, digest);
-    hex_encode(digest, 32, hex);
-    hash_stream_free(h);
-    free(piece);
+    if (p->file_count > 0)
+        return file_content(p, object);
+    uint64_t size = o->sizes[bench_mix64(p->salt + object) % o->size_count];
+    uint64_t stream = stream_of(p, object, size);
+    uint64_t chance = bench_mix64(stream);
+    return (struct bench_content){
+        .size = size,
+        .base = p->noise,
+        .base_len = BENCH_NOISE_BYTES,
+        .shift = (chance >> 20) % (BENCH_NOISE_BYTES / CACHE_LINE_BYTES) * CACHE_LINE_BYTES,
+        .stream = stream,
+        .stamping = BENCH_STAMPED,
+    };
 }
 
 /* ---- keys ---- */
@@ -179,20 +180,31 @@ void bench_key_of(const struct bench_payload *p, uint64_t object, char key[BENCH
         snprintf(key, BENCH_KEY_MAX + 1, "%s%08llx", p->options->prefix, (unsigned long long)object);
 }
 
-void bench_path_of(const char *bucket, const char *key, char path[BENCH_PATH_MAX])
+/* Percent-encodes text behind out[at); what doesn't fit of BENCH_PATH_MAX is left out. */
+static void encode(const char *text, const char *plain_marks, char out[BENCH_PATH_MAX], size_t at)
 {
     static const char digits[] = "0123456789ABCDEF";
-    size_t at = (size_t)snprintf(path, BENCH_PATH_MAX, "/%s%s", bucket, key[0] != '\0' ? "/" : "");
-    for (const unsigned char *c = (const unsigned char *)key; *c != '\0' && at + 4 < BENCH_PATH_MAX; c++) {
+    for (const unsigned char *c = (const unsigned char *)text; *c != '\0' && at + 4 < BENCH_PATH_MAX; c++) {
         bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
-                     strchr("-._~/", *c) != NULL;
+                     strchr(plain_marks, *c) != NULL;
         if (plain) {
-            path[at++] = (char)*c;
+            out[at++] = (char)*c;
         } else {
-            path[at++] = '%';
-            path[at++] = digits[*c >> 4];
-            path[at++] = digits[*c & 15];
+            out[at++] = '%';
+            out[at++] = digits[*c >> 4];
+            out[at++] = digits[*c & 15];
         }
     }
-    path[at] = '\0';
+    out[at] = '\0';
+}
+
+void bench_path_of(const char *bucket, const char *key, char path[BENCH_PATH_MAX])
+{
+    size_t at = (size_t)snprintf(path, BENCH_PATH_MAX, "/%s%s", bucket, key[0] != '\0' ? "/" : "");
+    encode(key, "-._~/", path, at);
+}
+
+void bench_query_value(const char *text, char value[BENCH_PATH_MAX])
+{
+    encode(text, "-._~", value, 0);
 }

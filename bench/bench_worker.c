@@ -1,17 +1,9 @@
-/* Chooses the next operation, runs it, books it. */
+/* Chooses operations. */
 #include "bench_worker.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "bench_http.h"
-
-/* Consecutive lost connections after which a worker gives up: the server is gone. */
-#define LOST_IN_A_ROW_MAX 100u
-#define LOST_PAUSE_NS     20000000L
 #define DELETE_PERCENT    20u
 #define CHURN_GET_PERCENT 20u
 /* Contents that workers share in BENCH_CHURN when duplicates are asked for. */
@@ -24,6 +16,15 @@ uint64_t bench_now_ns(void)
     return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
 }
 
+void bench_worker_init(struct bench_worker *w, struct bench_run *run, unsigned number)
+{
+    *w = (struct bench_worker){
+        .run = run,
+        .number = number,
+        .chance = (run->options->seed + 1) * UINT64_C(0x9e3779b97f4a7c15) + number + 1,
+    };
+}
+
 static uint64_t next_chance(struct bench_worker *w)
 {
     /* xorshift64: choices only, not data */
@@ -33,108 +34,24 @@ static uint64_t next_chance(struct bench_worker *w)
     return w->chance;
 }
 
-static void count_error(struct bench_worker *w, const char *name)
+static void put_new(struct bench_run *run, uint64_t object, struct bench_operation *op)
 {
-    for (unsigned i = 0; i < BENCH_ERROR_KINDS_MAX; i++) {
-        struct bench_error_count *e = &w->errors[i];
-        if (e->count == 0)
-            snprintf(e->name, sizeof e->name, "%s", name);
-        if (strcmp(e->name, name) == 0) {
-            e->count++;
-            return;
-        }
-    }
-    w->errors[BENCH_ERROR_KINDS_MAX - 1].count++;
-}
-
-/* "begin SHA256 SIZE KEY" before, "acked SHA256 SIZE KEY" after; a delete has "deleted" for SHA256. */
-static void journal(const struct bench_worker *w, const char *what, const char *sha256, uint64_t size, const char *key)
-{
-    char line[BENCH_KEY_MAX + 128];
-    if (w->run->journal_fd < 0)
-        return;
-    int len = snprintf(line, sizeof line, "%s %s %llu %s\n", what, sha256, (unsigned long long)size, key);
-    if (len < 0 || write(w->run->journal_fd, line, (size_t)len) != len) {
-        fputs("dolmen-bench: the journal cannot be written\n", stderr);
-        exit(1);
-    }
-}
-
-struct operation {
-    enum bench_verb verb;
-    uint64_t object;
-    struct bench_content content; /* of a put, or what a get has to bring */
-    bool check;                   /* content is known: compare */
-    char key[BENCH_KEY_MAX + 1];
-};
-
-/* One operation, booked. BENCH_LOST: the connection is gone, nothing is known. */
-static enum bench_outcome perform(struct bench_worker *w, struct bench_http *http, const struct operation *op)
-{
-    static const char *const methods[BENCH_VERBS] = {"PUT", "GET", "DELETE"};
-    char path[BENCH_PATH_MAX];
-    char sha256[65] = "deleted";
-    struct bench_response response;
-    bool is_change = op->verb != BENCH_VERB_GET;
-    bool may_miss = w->run->options->mode == BENCH_CHURN && !is_change;
-
-    bench_path_of(w->run->options->bucket, op->key, path);
-    if (w->run->journal_fd >= 0 && is_change) {
-        if (op->verb == BENCH_VERB_PUT)
-            bench_content_sha256(&op->content, sha256);
-        /* a refused connection is no attempt */
-        if (!bench_http_connect(http)) {
-            count_error(w, "connection lost");
-            return BENCH_LOST;
-        }
-        journal(w, "begin", sha256, op->content.size, op->key);
-    }
-    uint64_t begin_ns = bench_now_ns();
-    enum bench_outcome outcome =
-        bench_http_request(http, methods[op->verb], path, op->verb == BENCH_VERB_PUT ? &op->content : NULL,
-                           op->verb == BENCH_VERB_GET && op->check ? &op->content : NULL, &response);
-    uint64_t took_us = (bench_now_ns() - begin_ns) / 1000;
-
-    if (outcome == BENCH_LOST) {
-        count_error(w, "connection lost");
-    } else if (outcome == BENCH_MISMATCH) {
-        w->mismatches++;
-        fprintf(stderr, "dolmen-bench: %s: other bytes than were put\n", op->key);
-    } else if (response.status >= 300 && !(may_miss && response.status == 404)) {
-        char name[48];
-        snprintf(name, sizeof name, "%u %s", response.status % 1000, response.error_code);
-        count_error(w, name);
-    } else {
-        struct bench_tally *t = &w->tallies[op->verb];
-        t->operations++;
-        t->bytes += op->verb == BENCH_VERB_PUT ? op->content.size : response.body_len;
-        latency_add(&t->latency, took_us);
-        if (op->verb == BENCH_VERB_PUT)
-            w->put[w->put_count++ % BENCH_REMEMBERED_MAX] = op->object;
-        if (is_change)
-            journal(w, "acked", sha256, op->content.size, op->key);
-    }
-    return outcome;
-}
-
-static void put_new(struct bench_run *run, uint64_t object, struct operation *op)
-{
-    op->verb = BENCH_VERB_PUT;
     op->object = object;
     op->content = bench_content_of(run->payload, bench_original_of(run->options, object));
     bench_key_of(run->payload, object, op->key);
 }
 
-static void get_old(struct bench_worker *w, uint64_t object, struct operation *op)
+static void use_old(struct bench_worker *w, uint64_t object, struct bench_operation *op)
 {
-    op->verb = BENCH_VERB_GET;
-    op->content = bench_content_of(w->run->payload, bench_original_of(w->run->options, object));
-    op->check = w->run->options->verify;
+    op->object = object;
     bench_key_of(w->run->payload, object, op->key);
+    op->check = op->verb == BENCH_VERB_GET && w->run->options->verify;
+    if (op->check)
+        op->content = bench_content_of(w->run->payload, bench_original_of(w->run->options, object));
 }
 
 /* Contents that aren't shared never repeat over a worker's life: what a key holds tells which put it came from. */
-static void churn(struct bench_worker *w, uint64_t turn, struct operation *op)
+static void churn(struct bench_worker *w, struct bench_operation *op)
 {
     const struct bench_options *o = w->run->options;
     uint64_t chance = next_chance(w);
@@ -143,65 +60,100 @@ static void churn(struct bench_worker *w, uint64_t turn, struct operation *op)
     unsigned percent = (unsigned)(chance % 100);
     if (percent < DELETE_PERCENT) {
         op->verb = BENCH_VERB_DELETE;
-        op->content = (struct bench_content){.size = 0};
     } else if (percent < DELETE_PERCENT + CHURN_GET_PERCENT) {
         op->verb = BENCH_VERB_GET;
     } else {
         op->verb = BENCH_VERB_PUT;
         bool shared = (chance >> 8) % 100 < o->duplicates_percent;
-        uint64_t unique = ((uint64_t)w->number << 40) + SHARED_CONTENTS + turn;
+        uint64_t unique = ((uint64_t)w->number << 40) + SHARED_CONTENTS + w->turn;
         op->content = bench_content_of(w->run->payload, shared ? (chance >> 16) % SHARED_CONTENTS : unique);
     }
 }
 
-/* false: the run is over. */
-static bool choose(struct bench_worker *w, uint64_t turn, struct operation *op)
+/* BENCH_GET to BENCH_DELETE. */
+static bool choose_old(struct bench_worker *w, struct bench_operation *op)
 {
     struct bench_run *run = w->run;
     const struct bench_options *o = run->options;
-    *op = (struct operation){.verb = BENCH_VERB_PUT};
-    if (atomic_load(&run->stop) || bench_now_ns() >= run->end_ns)
-        return false;
-    if (o->mode == BENCH_CHURN) {
-        churn(w, turn, op);
-        return o->objects == 0 || atomic_fetch_add(&run->next_object, 1) < o->objects;
-    }
-    if (o->mode == BENCH_GET) {
-        get_old(w, next_chance(w) % (o->objects != 0 ? o->objects : run->payload->file_count), op);
-        return o->seconds != 0 || atomic_fetch_add(&run->next_object, 1) < o->objects;
-    }
-    if (o->mode == BENCH_MIX && w->put_count > 0 && next_chance(w) % 100 < o->get_percent) {
-        uint64_t kept = w->put_count < BENCH_REMEMBERED_MAX ? w->put_count : BENCH_REMEMBERED_MAX;
-        get_old(w, w->put[next_chance(w) % kept], op);
-        return true;
-    }
-    uint64_t object = atomic_fetch_add(&run->next_object, 1);
-    put_new(run, object, op);
-    return o->objects == 0 || object < o->objects;
+    static const enum bench_verb verbs[] = {
+        [BENCH_GET] = BENCH_VERB_GET,
+        [BENCH_HEAD] = BENCH_VERB_HEAD,
+        [BENCH_LIST] = BENCH_VERB_LIST,
+        [BENCH_DELETE] = BENCH_VERB_DELETE,
+    };
+    uint64_t objects = o->objects != 0 ? o->objects : run->payload->file_count;
+    uint64_t turn = atomic_fetch_add(&run->next_object, 1);
+    op->verb = verbs[o->mode];
+    bool in_order = o->in_order || o->mode == BENCH_DELETE;
+    use_old(w, in_order ? turn % objects : next_chance(w) % objects, op);
+    bool repeats = o->seconds != 0 && o->mode != BENCH_DELETE;
+    return repeats || turn < objects;
 }
 
-void *bench_worker_run(void *arg)
+static enum bench_verb choose_verb(struct bench_worker *w)
 {
-    struct bench_worker *w = arg;
+    const unsigned *weights = w->run->options->weights;
+    unsigned sum = 0;
+    if (w->put_count == 0)
+        return BENCH_VERB_PUT;
+    for (unsigned v = 0; v < BENCH_VERBS; v++)
+        sum += weights[v];
+    uint64_t chance = next_chance(w) % sum;
+    unsigned verb = 0;
+    while (chance >= weights[verb])
+        chance -= weights[verb++];
+    return (enum bench_verb)verb;
+}
+
+/* false: enough objects were put. */
+static bool choose_mixed(struct bench_worker *w, struct bench_operation *op)
+{
+    op->verb = choose_verb(w);
+    if (op->verb != BENCH_VERB_PUT) {
+        unsigned at = (unsigned)(next_chance(w) % w->put_count);
+        use_old(w, w->put[at], op);
+        /* whatever becomes of the delete, nobody may expect the object any more */
+        if (op->verb == BENCH_VERB_DELETE)
+            w->put[at] = w->put[--w->put_count];
+        return true;
+    }
+    uint64_t object = atomic_fetch_add(&w->run->next_object, 1);
+    put_new(w->run, object, op);
+    return w->run->options->objects == 0 || object < w->run->options->objects;
+}
+
+bool bench_worker_choose(struct bench_worker *w, uint64_t now_ns, struct bench_operation *op)
+{
     struct bench_run *run = w->run;
-    struct bench_http *http = malloc(sizeof *http);
-    struct operation *op = malloc(sizeof *op);
-    if (http == NULL || op == NULL || !bench_http_init(http, run->options)) {
-        fputs("dolmen-bench: out of memory\n", stderr);
-        exit(1);
+    const struct bench_options *o = run->options;
+    op->verb = BENCH_VERB_PUT;
+    op->check = false;
+    op->content = (struct bench_content){.size = 0};
+    if (atomic_load(&run->stop) || now_ns >= run->end_ns)
+        return false;
+    uint64_t object;
+    switch (o->mode) {
+    case BENCH_CHURN:
+        churn(w, op);
+        w->turn++;
+        return o->objects == 0 || atomic_fetch_add(&run->next_object, 1) < o->objects;
+    case BENCH_MIX:
+        return choose_mixed(w, op);
+    case BENCH_PUT:
+        object = atomic_fetch_add(&run->next_object, 1);
+        put_new(run, object, op);
+        return o->objects == 0 || object < o->objects;
+    default:
+        return choose_old(w, op);
     }
-    w->chance = (run->options->seed + 1) * UINT64_C(0x9e3779b97f4a7c15) + w->number + 1;
-    unsigned lost = 0;
-    for (uint64_t turn = 0; lost < LOST_IN_A_ROW_MAX && choose(w, turn, op); turn++) {
-        enum bench_outcome outcome = perform(w, http, op);
-        lost = outcome == BENCH_LOST ? lost + 1 : 0;
-        if (outcome == BENCH_LOST && run->options->on_error == BENCH_STOP_ON_ERROR)
-            atomic_store(&run->stop, true);
-        else if (outcome == BENCH_LOST)
-            nanosleep(&(struct timespec){.tv_nsec = LOST_PAUSE_NS}, NULL);
-    }
-    bench_http_fini(http);
-    free(http);
-    free(op);
-    return NULL;
+}
+
+void bench_worker_done(struct bench_worker *w, const struct bench_operation *op)
+{
+    if (op->verb != BENCH_VERB_PUT || w->run->options->mode != BENCH_MIX)
+        return;
+    if (w->put_count < BENCH_REMEMBERED_MAX)
+        w->put[w->put_count++] = op->object;
+    else
+        w->put[next_chance(w) % BENCH_REMEMBERED_MAX] = op->object;
 }

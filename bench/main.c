@@ -1,162 +1,145 @@
 /*
- * dolmen-bench: load for an S3 server, and its measure. Creates the bucket, starts the workers, waits, writes one JSON
- * report. Exit status: 0 done; 1 wrong bytes came back, or nothing succeeded; 2 could not start.
+ * dolmen-bench: load for an S3 server, and its measure. Creates the bucket, runs the loops, writes one JSON report.
+ * Exit status: 0 done; 1 wrong bytes came back, or nothing succeeded; 2 could not start or go on; 3 something failed
+ * and
+ * --on-error fail was given.
  */
 #include <fcntl.h>
-#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "bench_http.h"
+#include "bench_loop.h"
 #include "bench_options.h"
 #include "bench_payload.h"
-#include "bench_worker.h"
+#include "bench_report.h"
+#include "bench_setup.h"
 
-#define NS_PER_S 1000000000.0
+#define NS_PER_S UINT64_C(1000000000)
 
-static bool create_bucket(const struct bench_options *options)
+enum exit_status { STATUS_DONE, STATUS_WRONG, STATUS_NOT_STARTED, STATUS_ERRORS };
+
+static bool start_loops(struct bench_run *run, struct bench_tls *tls, struct bench_loop *loops,
+                        struct bench_clock *clock)
 {
-    struct bench_http *http = malloc(sizeof *http);
-    struct bench_response response = {.status = 0};
-    char path[BENCH_PATH_MAX];
-    if (http == NULL || !bench_http_init(http, options))
-        return false;
-    bench_path_of(options->bucket, "", path);
-    enum bench_outcome outcome = bench_http_request(http, "PUT", path, NULL, NULL, &response);
-    bench_http_fini(http);
-    free(http);
-    if (outcome == BENCH_ANSWERED && (response.status == 200 || response.status == 409))
-        return true;
-    fprintf(stderr, "dolmen-bench: no bucket %s at %s:%u: status %u %s\n", options->bucket, options->host,
-            (unsigned)options->port, response.status, response.error_code);
-    return false;
-}
-
-static void report_verb(FILE *out, const char *name, const struct bench_tally *t, double seconds)
-{
-    fprintf(out,
-            "  \"%s\": {\"operations\": %llu, \"bytes\": %llu, \"operations_per_second\": %.1f, "
-            "\"mib_per_second\": %.1f, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f},\n",
-            name, (unsigned long long)t->operations, (unsigned long long)t->bytes, (double)t->operations / seconds,
-            (double)t->bytes / seconds / 1048576.0, (double)latency_at_us(&t->latency, 0.5) / 1000.0,
-            (double)latency_at_us(&t->latency, 0.99) / 1000.0, (double)t->latency.max_us / 1000.0);
-}
-
-static void merge(struct bench_worker *into, const struct bench_worker *from)
-{
-    for (unsigned v = 0; v < BENCH_VERBS; v++) {
-        into->tallies[v].operations += from->tallies[v].operations;
-        into->tallies[v].bytes += from->tallies[v].bytes;
-        latency_merge(&into->tallies[v].latency, &from->tallies[v].latency);
-    }
-    into->mismatches += from->mismatches;
-    for (unsigned i = 0; i < BENCH_ERROR_KINDS_MAX && from->errors[i].count > 0; i++) {
-        unsigned at = 0;
-        while (at < BENCH_ERROR_KINDS_MAX - 1 && into->errors[at].count > 0 &&
-               strcmp(into->errors[at].name, from->errors[i].name) != 0)
-            at++;
-        if (into->errors[at].count == 0)
-            memcpy(into->errors[at].name, from->errors[i].name, sizeof into->errors[at].name);
-        into->errors[at].count += from->errors[i].count;
-    }
-}
-
-static bool report(const struct bench_options *options, const struct bench_worker *total, double seconds)
-{
-    bool to_stdout = options->json == NULL || strcmp(options->json, "-") == 0;
-    FILE *out = to_stdout ? stdout : fopen(options->json, "w");
-    if (out == NULL) {
-        perror(options->json);
-        return false;
-    }
-    fprintf(out, "{\n  \"workers\": %u,\n  \"seconds\": %.3f,\n", options->workers, seconds);
-    report_verb(out, "put", &total->tallies[BENCH_VERB_PUT], seconds);
-    report_verb(out, "get", &total->tallies[BENCH_VERB_GET], seconds);
-    report_verb(out, "delete", &total->tallies[BENCH_VERB_DELETE], seconds);
-    fputs("  \"errors\": {", out);
-    for (unsigned i = 0; i < BENCH_ERROR_KINDS_MAX && total->errors[i].count > 0; i++)
-        fprintf(out, "%s\"%s\": %llu", i > 0 ? ", " : "", total->errors[i].name,
-                (unsigned long long)total->errors[i].count);
-    fprintf(out, "},\n  \"mismatches\": %llu\n}\n", (unsigned long long)total->mismatches);
-    return to_stdout ? fflush(out) == 0 : fclose(out) == 0;
-}
-
-static bool run_workers(struct bench_run *run, struct bench_worker *workers)
-{
-    unsigned count = run->options->workers;
+    const struct bench_options *o = run->options;
+    bool ok = true;
     unsigned started = 0;
-    pthread_t *threads = calloc(count, sizeof *threads);
-    if (threads == NULL)
-        return false;
-    while (started < count) {
-        workers[started] = (struct bench_worker){.run = run, .number = started};
-        if (pthread_create(&threads[started], NULL, bench_worker_run, &workers[started]) != 0) {
-            atomic_store(&run->stop, true);
-            break;
-        }
-        started++;
+    for (; started < o->threads && ok; started++) {
+        unsigned first = (unsigned)((uint64_t)o->workers * started / o->threads);
+        unsigned next = (unsigned)((uint64_t)o->workers * (started + 1) / o->threads);
+        struct bench_loop *loop = &loops[started];
+        *loop = (struct bench_loop){
+            .run = run,
+            .tls = tls,
+            .first_worker = first,
+            .worker_count = next - first,
+            .rate = o->rate * (next - first) / o->workers,
+            .clock = started == 0 ? clock : NULL,
+        };
+        ok = pthread_create(&loop->thread, NULL, bench_loop_run, loop) == 0;
     }
-    for (unsigned i = 0; i < started; i++)
-        pthread_join(threads[i], NULL);
-    free(threads);
-    return started == count;
+    if (!ok) {
+        started--;
+        atomic_store(&run->stop, true);
+    }
+    for (unsigned i = 0; i < started; i++) {
+        pthread_join(loops[i].thread, NULL);
+        ok = ok && !loops[i].failed;
+    }
+    return ok;
 }
 
-static uint64_t operations_of(const struct bench_worker *w)
+static enum exit_status status_of(const struct bench_options *options, const struct bench_tallies *total)
 {
-    uint64_t sum = 0;
-    for (unsigned v = 0; v < BENCH_VERBS; v++)
-        sum += w->tallies[v].operations;
-    return sum;
+    if (total->mismatches > 0 || total->succeeded == 0)
+        return STATUS_WRONG;
+    return options->on_error == BENCH_FAIL_ON_ERROR && total->error_count > 0 ? STATUS_ERRORS : STATUS_DONE;
 }
 
-static int run_bench(const struct bench_options *options)
+static bool open_journal(struct bench_run *run)
 {
-    int status = 2;
-    struct bench_payload payload;
-    struct bench_run run = {.options = options, .payload = &payload, .journal_fd = -1, .end_ns = UINT64_MAX};
-    struct bench_worker *total = calloc(1, sizeof *total);
-    struct bench_worker *workers = calloc(options->workers, sizeof *workers);
-    if (!bench_payload_init(&payload, options))
+    if (run->options->journal == NULL)
+        return true;
+    run->journal_fd = open(run->options->journal, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (run->journal_fd < 0)
+        perror(run->options->journal);
+    return run->journal_fd >= 0;
+}
+
+static enum exit_status measure(struct bench_run *run, struct bench_tls *tls, struct bench_idle *idle)
+{
+    const struct bench_options *o = run->options;
+    enum exit_status status = STATUS_NOT_STARTED;
+    struct bench_report report = {.options = o, .clock.server_pid = o->server_pid};
+    struct bench_tallies *total = calloc(1, sizeof *total);
+    struct bench_loop *loops = calloc(o->threads, sizeof *loops);
+    if (total == NULL || loops == NULL) {
+        fputs("dolmen-bench: out of memory\n", stderr);
         goto out;
-    if (total == NULL || workers == NULL || !create_bucket(options))
-        goto out_payload;
-    if (options->journal != NULL) {
-        run.journal_fd = open(options->journal, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-        if (run.journal_fd < 0) {
-            perror(options->journal);
-            goto out_payload;
-        }
     }
-    uint64_t begin_ns = bench_now_ns();
-    if (options->seconds != 0)
-        run.end_ns = begin_ns + options->seconds * UINT64_C(1000000000);
-    if (!run_workers(&run, workers)) {
+    run->begin_ns = bench_now_ns() + o->warm_up_s * NS_PER_S;
+    run->end_ns = o->seconds != 0 ? run->begin_ns + o->seconds * NS_PER_S : UINT64_MAX;
+    if (!start_loops(run, tls, loops, &report.clock)) {
         fputs("dolmen-bench: the threads could not be started\n", stderr);
-        goto out_payload;
+        goto out;
     }
-    double seconds = (double)(bench_now_ns() - begin_ns) / NS_PER_S;
-    for (unsigned i = 0; i < options->workers; i++)
-        merge(total, &workers[i]);
-    if (report(options, total, seconds))
-        status = total->mismatches > 0 || operations_of(total) == 0 ? 1 : 0;
-out_payload:
-    bench_payload_fini(&payload);
+    if (!report.clock.end.taken)
+        bench_clock_read(&report.clock, bench_now_ns(), &report.clock.end);
+    for (unsigned i = 0; i < o->threads; i++)
+        bench_tallies_merge(total, &loops[i].tallies);
+    report.total = total;
+    report.begin_ns = run->begin_ns;
+    report.end_ns = run->end_ns;
+    report.objects = atomic_load(&run->next_object);
+    if (o->objects != 0 && report.objects > o->objects)
+        report.objects = o->objects;
+    report.idle_opened = idle->opened;
+    report.idle_alive = bench_idle_alive(idle);
+    if (bench_report_write(&report))
+        status = status_of(o, total);
+out:
+    free(loops);
+    free(total);
+    return status;
+}
+
+static enum exit_status run_bench(const struct bench_options *options)
+{
+    enum exit_status status = STATUS_NOT_STARTED;
+    struct bench_payload payload;
+    struct bench_idle idle = {.count = 0};
+    struct bench_tls *tls = NULL;
+    struct bench_run run = {.options = options, .payload = &payload, .journal_fd = -1};
+    if (!bench_payload_init(&payload, options))
+        return status;
+    if (options->tls) {
+        tls = bench_tls_new();
+        if (tls == NULL)
+            goto out;
+    }
+    if (bench_create_bucket(options, tls) && open_journal(&run) && bench_idle_open(&idle, options, tls))
+        status = measure(&run, tls, &idle);
+out:
     if (run.journal_fd >= 0)
         close(run.journal_fd);
-out:
-    free(workers);
-    free(total);
+    bench_idle_close(&idle);
+    if (tls != NULL)
+        bench_tls_free(tls);
+    bench_payload_fini(&payload);
     return status;
 }
 
 int main(int argc, char **argv)
 {
+    static const struct sigaction ignore = {.sa_handler = SIG_IGN};
     static struct bench_options options;
     bool help;
+    /* OpenSSL writes with write(2) */
+    (void)sigaction(SIGPIPE, &ignore, NULL);
     if (!bench_options_parse(&options, argc, argv, &help))
-        return help ? 0 : 2;
-    return run_bench(&options);
+        return help ? STATUS_DONE : STATUS_NOT_STARTED;
+    return (int)run_bench(&options);
 }

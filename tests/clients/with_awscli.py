@@ -15,8 +15,7 @@ class AwsCli(CommandClient):
     def __init__(self, appliance):
         super().__init__(appliance)
         access_key, secret_key = appliance.credentials()
-        # multipart uploads are another test's subject
-        config = self.write("aws-config", "[default]\nregion = us-east-1\ns3 =\n  multipart_threshold = 1GB\n")
+        config = self.write("aws-config", "[default]\nregion = us-east-1\ns3 =\n  multipart_threshold = 5MB\n  multipart_chunksize = 5MB\n")
         self.environment.update(AWS_ACCESS_KEY_ID=access_key, AWS_SECRET_ACCESS_KEY=secret_key, AWS_CONFIG_FILE=config,
                                 AWS_EC2_METADATA_DISABLED="true", AWS_PAGER="")
 

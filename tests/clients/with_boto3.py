@@ -11,12 +11,14 @@ from client_check import check_client  # noqa: E402
 
 try:
     import boto3
+    import boto3.s3.transfer
     import botocore.config
     import botocore.exceptions
 except ImportError:
     skip("boto3 is not installed")
 
 THREADS = 8
+TRANSFER = boto3.s3.transfer.TransferConfig(multipart_threshold=5 << 20, multipart_chunksize=5 << 20)
 
 
 class Boto3:
@@ -25,9 +27,10 @@ class Boto3:
     def __init__(self, appliance):
         access_key, secret_key = appliance.credentials()
         self.work = appliance.work
+        self.ssl_context = appliance.ssl_context
         self.client = boto3.client(
             "s3", endpoint_url=appliance.endpoint, aws_access_key_id=access_key, aws_secret_access_key=secret_key,
-            region_name="us-east-1",
+            region_name="us-east-1", verify=appliance.ca_path,
             config=botocore.config.Config(signature_version="s3v4", s3={"addressing_style": "path"}, max_pool_connections=THREADS, retries={"max_attempts": 1}))
         self.pool = concurrent.futures.ThreadPoolExecutor(THREADS)
 
@@ -42,8 +45,8 @@ class Boto3:
 
         def put(name):
             with open(os.path.join(folder, name), "rb") as f:
-                self.client.put_object(Bucket=bucket, Key=f"{prefix}/{name}", Body=f.read(), ContentType="application/dicom",
-                                       Metadata={"origin": "phantom"})
+                self.client.upload_fileobj(f, bucket, f"{prefix}/{name}", Config=TRANSFER,
+                                           ExtraArgs={"ContentType": "application/dicom", "Metadata": {"origin": "phantom"}})
 
         list(self.pool.map(put, wanted))
         return len(wanted)
@@ -94,7 +97,7 @@ class Boto3:
         self.expect_error("NoSuchKey", self.client.get_object, Bucket=bucket, Key="not/there")
         self.expect_error("NoSuchBucket", self.client.get_object, Bucket="not-there", Key=key)
         url = self.client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=60)
-        with urllib.request.urlopen(url, timeout=30) as answer:
+        with urllib.request.urlopen(url, timeout=30, context=self.ssl_context) as answer:
             assert answer.read() == whole, "presigned link"
         folders = self.client.list_objects_v2(Bucket=bucket, Delimiter="/")
         assert key.split("/")[0] + "/" in [p["Prefix"] for p in folders["CommonPrefixes"]] and "Contents" not in folders

@@ -13,6 +13,8 @@ class Rclone(CommandClient):
 
     def __init__(self, appliance):
         super().__init__(appliance)
+        # rclone's HTTP client and the CA option of AWS's library don't go together; SSL_CERT_FILE does it.
+        self.environment.pop("AWS_CA_BUNDLE", None)
         access_key, secret_key = appliance.credentials()
         self.config = self.write("rclone.conf", f"""[dolmen]
 type = s3
@@ -22,7 +24,8 @@ secret_access_key = {secret_key}
 endpoint = {appliance.endpoint}
 region = us-east-1
 force_path_style = true
-upload_cutoff = 1G
+upload_cutoff = 5Mi
+chunk_size = 5Mi
 """)
 
     def rclone(self, *arguments):

@@ -20,9 +20,11 @@ secret_key = {secret_key}
 host_base = {host}
 host_bucket = {host}
 bucket_location = us-east-1
-use_https = False
+use_https = {appliance.tls}
+ca_certs_file = {appliance.ca_path or ""}
 signature_v2 = False
-enable_multipart = False
+enable_multipart = True
+multipart_chunk_size_mb = 5
 progress_meter = False
 """)
 
