@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fsck.h"
+#include "fsck_config.h"
 
 /* Exit codes of fsck(8). */
 enum { EXIT_CLEAN = 0, EXIT_CORRECTED = 1, EXIT_LEFT = 4, EXIT_OPERATION = 8, EXIT_USAGE = 16 };
@@ -13,9 +13,10 @@ enum { EXIT_CLEAN = 0, EXIT_CORRECTED = 1, EXIT_LEFT = 4, EXIT_OPERATION = 8, EX
 static const char help[] =
     "dolmen-fsck " DOLMEN_VERSION ": checks and repairs a Dolmen pool that no dolmend serves\n"
     "\n"
-    "  dolmen-fsck [--repair] [--json] [--key FILE] (--dev DIR | DRIVE...)\n"
+    "  dolmen-fsck [--repair] [--json] [--key FILE] (--dev DIR | --config FILE | DRIVE...)\n"
     "\n"
     "  --dev DIR      the drives of DIR/drives, with DIR/key\n"
+    "  --config FILE  the drives and the key that dolmend's configuration names\n"
     "  DRIVE...       drive files or block devices\n"
     "  --key FILE     the pool's key file; without it an encrypted pool's structure is checked, and not its contents\n"
     "  --repair       write what is bad and can be computed from what is good; without it nothing is written at all\n"
@@ -29,8 +30,8 @@ struct arguments {
     struct fsck_options fsck;
     enum fsck_format format;
     enum fsck_progress progress;
-    char *owned[FORMAT_DRIVES_MAX + 1]; /* paths made from --dev */
-    unsigned owned_count;
+    const char *dev, *config;
+    struct fsck_paths paths; /* what those two name */
 };
 
 static int wrong(const char *what, const char *value)
@@ -44,7 +45,7 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static int add_dev(struct arguments *a, const char *dir)
+static int add_dev(struct fsck_paths *p, const char *dir)
 {
     char path[PATH_MAX];
     struct stat st;
@@ -55,48 +56,55 @@ static int add_dev(struct arguments *a, const char *dir)
         return EXIT_OPERATION;
     }
     struct dirent *e;
-    while ((e = readdir(d)) != NULL) {
+    bool ok = true;
+    while (ok && (e = readdir(d)) != NULL) {
         if (e->d_name[0] == '.')
             continue;
-        if (a->owned_count == FORMAT_DRIVES_MAX) {
-            closedir(d);
-            return wrong("too many drives in ", path);
-        }
-        if (asprintf(&a->owned[a->owned_count], "%s/%s", path, e->d_name) < 0)
-            break;
-        a->owned_count++;
+        ok = p->count < FORMAT_DRIVES_MAX && asprintf(&p->drives[p->count], "%s/%s", path, e->d_name) >= 0;
+        p->count += ok;
     }
     closedir(d);
-    qsort(a->owned, a->owned_count, sizeof a->owned[0], by_name);
-    for (unsigned i = 0; i < a->owned_count; i++)
-        a->fsck.drives[a->fsck.drive_count++] = a->owned[i];
+    if (!ok)
+        return wrong("too many drives in ", path);
+    qsort(p->drives, p->count, sizeof p->drives[0], by_name);
     snprintf(path, sizeof path, "%s/key", dir);
-    if (a->fsck.key_file == NULL && stat(path, &st) == 0) {
-        if (asprintf(&a->owned[a->owned_count], "%s", path) < 0)
-            return EXIT_OPERATION;
-        a->fsck.key_file = a->owned[a->owned_count++];
-    }
+    if (stat(path, &st) == 0 && (p->key = strdup(path)) == NULL)
+        return EXIT_OPERATION;
     return 0;
 }
 
-static int parse(int argc, char **argv, struct arguments *a, const char **dev)
+static int add_paths(struct arguments *a)
 {
-    static const struct option options[] = {{"dev", required_argument, NULL, 'd'},
-                                            {"key", required_argument, NULL, 'k'},
-                                            {"repair", no_argument, NULL, 'r'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"threads", required_argument, NULL, 't'},
-                                            {"progress", no_argument, NULL, 'p'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {"version", no_argument, NULL, 'v'},
-                                            {NULL, 0, NULL, 0}};
+    int status = 0;
+    if (a->dev != NULL)
+        status = add_dev(&a->paths, a->dev);
+    else if (a->config != NULL && fsck_config_read(a->config, &a->paths) != DOL_OK)
+        status = EXIT_OPERATION;
+    for (unsigned i = 0; i < a->paths.count; i++)
+        a->fsck.drives[a->fsck.drive_count++] = a->paths.drives[i];
+    if (a->fsck.key_file == NULL)
+        a->fsck.key_file = a->paths.key;
+    return status;
+}
+
+static int parse(int argc, char **argv, struct arguments *a)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"dev", required_argument, NULL, 'd'},
+        {"key", required_argument, NULL, 'k'},    {"repair", no_argument, NULL, 'r'},
+        {"json", no_argument, NULL, 'j'},         {"threads", required_argument, NULL, 't'},
+        {"progress", no_argument, NULL, 'p'},     {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0}};
     int c;
     char *end;
     unsigned long threads;
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (c) {
         case 'd':
-            *dev = optarg;
+            a->dev = optarg;
+            break;
+        case 'c':
+            a->config = optarg;
             break;
         case 'k':
             a->fsck.key_file = optarg;
@@ -126,8 +134,8 @@ static int parse(int argc, char **argv, struct arguments *a, const char **dev)
             return wrong("an option isn't known or lacks its value", "");
         }
     }
-    if (*dev != NULL && optind < argc)
-        return wrong("--dev names the drives already: ", argv[optind]);
+    if ((a->dev != NULL) + (a->config != NULL) + (optind < argc) > 1)
+        return wrong("the drives are named twice: give --dev, or --config, or the drives", "");
     for (int i = optind; i < argc; i++) {
         if (a->fsck.drive_count == FORMAT_DRIVES_MAX)
             return wrong("too many drives: ", argv[i]);
@@ -248,12 +256,11 @@ static int run(struct fsck *f)
 int main(int argc, char **argv)
 {
     struct arguments a = {0};
-    const char *dev = NULL;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     a.fsck.threads = cores < 1 ? 1 : cores > (long)FSCK_THREADS_MAX ? FSCK_THREADS_MAX : (unsigned)cores;
-    int status = parse(argc, argv, &a, &dev);
-    if (status == 0 && dev != NULL)
-        status = add_dev(&a, dev);
+    int status = parse(argc, argv, &a);
+    if (status == 0)
+        status = add_paths(&a);
     if (status == 0 && a.fsck.drive_count == 0)
         status = wrong("no drives are given", "");
     struct fsck *f = calloc(1, sizeof *f);
@@ -269,7 +276,6 @@ int main(int argc, char **argv)
             fsck_report_free(f->report);
     }
     free(f);
-    for (unsigned i = 0; i < a.owned_count; i++)
-        free(a.owned[i]);
+    fsck_paths_free(&a.paths);
     return status;
 }

@@ -10,7 +10,7 @@ logs=$root/build/logs
 # Client and fault tests start servers of their own: two at a time whatever the machine.
 test_jobs=2
 # Where threads meet: loops, drives, the index, the store, the server under load; the rest has one thread.
-tsan_tests='^(test_(log|fiber|wait|uring|net|index|index_threads|drive_file|drive_fd|slab|gates|dedup|store_.*|exchange_socket|server_limits|admin)|fault_kill9|client_boto3)$'
+tsan_tests='^(test_(log|fiber|wait|uring|net|index|index_threads|drive_file|drive_fd|slab|gates|dedup|store_.*|exchange_socket|server_limits|tls|admin)|fault_kill9|client_boto3)$'
 build_minutes=15
 step_minutes=25
 
@@ -24,7 +24,7 @@ tests/run.sh quick              build with sanitizers and run the tests labelled
 tests/run.sh fuzz SECONDS       each fuzzer for SECONDS; findings are kept in build/fuzz-artifacts
 tests/run.sh sim SEEDS [FIRST]  the simulator on SEEDS seeds, from FIRST on (default 1)
 tests/run.sh soak SECONDS       kill -9 under load, again and again, on the release build
-tests/run.sh bench              throughput and latency of the release build
+tests/run.sh bench [OPTION...]  throughput, latency and cost of the release build; options of bench/run.py
 tests/run.sh lint               cppcheck, clang-tidy, shellcheck
 tests/run.sh help               this text
 END
@@ -195,7 +195,7 @@ mode_soak() {
 mode_bench() {
     install_packages
     build_or_stop release
-    timeout 15m /usr/bin/python3 bench/run.py --build build/release
+    timeout --kill-after=30 60m /usr/bin/python3 bench/run.py --build build/release "$@"
 }
 
 mkdir -p "$logs"

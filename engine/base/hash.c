@@ -8,6 +8,7 @@
  */
 #include "hash.h"
 #include "dol_assert.h"
+#include "hash_blocks.h"
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -21,13 +22,14 @@
 struct hash_stream {
     uint32_t magic;
     enum hash_alg alg;
-    EVP_MD_CTX *ctx;
+    EVP_MD_CTX *ctx; /* NULL: MD5, which is our own so that several streams can run side by side (hash_lanes.h) */
+    struct md5 md5;
 };
 
 struct alg_entry {
     const char *name;
     size_t bytes;
-    EVP_MD *md; /* NULL when this OpenSSL refuses the algorithm (MD5 under FIPS) */
+    EVP_MD *md; /* NULL when this OpenSSL refuses the algorithm, and for MD5 */
 };
 
 static struct alg_entry algs[] = {
@@ -57,7 +59,7 @@ static void thread_ctx_free(void *arg)
 static void fetch_all(void)
 {
     for (size_t i = 0; i < sizeof algs / sizeof algs[0]; i++)
-        algs[i].md = EVP_MD_fetch(NULL, algs[i].name, NULL);
+        algs[i].md = i == HASH_MD5 ? NULL : EVP_MD_fetch(NULL, algs[i].name, NULL);
     hmac_alg = EVP_MAC_fetch(NULL, "HMAC", NULL);
     dol_assert(algs[HASH_SHA256].md != NULL && hmac_alg != NULL);
     dol_assert(pthread_key_create(&thread_key, thread_ctx_free) == 0);
@@ -97,13 +99,17 @@ size_t hash_bytes(enum hash_alg alg)
 struct hash_stream *hash_stream_new(enum hash_alg alg)
 {
     fetch_once();
-    if (algs[alg].md == NULL)
+    if (algs[alg].md == NULL && alg != HASH_MD5)
         return NULL;
     struct hash_stream *h = calloc(1, sizeof *h);
     if (h == NULL)
         return NULL;
     h->magic = HASH_STREAM_MAGIC;
     h->alg = alg;
+    if (alg == HASH_MD5) {
+        md5_init(&h->md5);
+        return h;
+    }
     h->ctx = EVP_MD_CTX_new();
     if (h->ctx == NULL || EVP_DigestInit_ex2(h->ctx, algs[alg].md, NULL) != 1) {
         EVP_MD_CTX_free(h->ctx);
@@ -126,21 +132,36 @@ void hash_stream_free(struct hash_stream *h)
 void hash_stream_reset(struct hash_stream *h)
 {
     dol_assert_magic(h, HASH_STREAM_MAGIC);
-    dol_assert(EVP_DigestInit_ex2(h->ctx, algs[h->alg].md, NULL) == 1);
+    if (h->alg == HASH_MD5)
+        md5_init(&h->md5);
+    else
+        dol_assert(EVP_DigestInit_ex2(h->ctx, algs[h->alg].md, NULL) == 1);
 }
 
 void hash_stream_update(struct hash_stream *h, const void *data, size_t len)
 {
     dol_assert_magic(h, HASH_STREAM_MAGIC);
-    if (len > 0)
+    if (h->alg == HASH_MD5)
+        md5_update(&h->md5, data, len);
+    else if (len > 0)
         dol_assert(EVP_DigestUpdate(h->ctx, data, len) == 1);
 }
 
 void hash_stream_final(struct hash_stream *h, uint8_t *out)
 {
     dol_assert_magic(h, HASH_STREAM_MAGIC);
-    dol_assert(EVP_DigestFinal_ex(h->ctx, out, NULL) == 1);
+    if (h->alg == HASH_MD5)
+        md5_final(&h->md5, out);
+    else
+        dol_assert(EVP_DigestFinal_ex(h->ctx, out, NULL) == 1);
     hash_stream_reset(h);
+}
+
+struct md5 *hash_stream_md5(struct hash_stream *h)
+{
+    dol_assert_magic(h, HASH_STREAM_MAGIC);
+    dol_assert(h->alg == HASH_MD5);
+    return &h->md5;
 }
 
 struct sha256 sha256_of_parts(const struct bytes *parts, unsigned n)

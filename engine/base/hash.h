@@ -34,6 +34,12 @@ uint32_t crc32c(uint32_t crc, const void *data, size_t len);
 /* CRC-32 (IEEE, gzip): crc32_gzip(0, "123456789", 9) == 0xcbf43926. Chains likewise. (ISA-L exports another
  * crc32_ieee.) */
 uint32_t crc32_gzip(uint32_t crc, const void *data, size_t len);
+/* CRC-64/NVME: crc64_nvme(0, "123456789", 9) == 0xae8b14860a799888. Chains likewise. */
+uint64_t crc64_nvme(uint64_t crc, const void *data, size_t len);
+/* The CRC of a followed by b_bytes bytes, from the CRCs of both; takes about 64 steps whatever the length. */
+uint32_t crc32c_combine(uint32_t a, uint32_t b, uint64_t b_bytes);
+uint32_t crc32_gzip_combine(uint32_t a, uint32_t b, uint64_t b_bytes);
+uint64_t crc64_nvme_combine(uint64_t a, uint64_t b, uint64_t b_bytes);
 
 /* Lower-case hex with terminator: out has 2 * len + 1 bytes. */
 void hex_encode(const void *data, size_t len, char *out);

@@ -21,6 +21,11 @@ void codec_free(struct codec *c);
  */
 uint8_t codec_encode(struct codec *c, struct bytes plain, uint8_t *out, size_t capacity, size_t *out_len);
 
+/* The two moves of codec_encode(): the look at samples, some microseconds whatever the length, and the work, a
+ * millisecond for a hundred KiB. */
+bool codec_is_promising(struct codec *c, struct bytes plain);
+uint8_t codec_compress(struct codec *c, struct bytes plain, uint8_t *out, size_t capacity, size_t *out_len);
+
 /* Decodes exactly plain_len bytes into out. ECORRUPT when the data doesn't give exactly that many; EFORMAT for an
  * unknown codec. Nothing behind out[plain_len) is ever written; after an error out holds garbage. RAW copies. Usable
  * from any thread with its own codec. */

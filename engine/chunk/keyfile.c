@@ -130,6 +130,14 @@ static bool read_all(int fd, char *buf, size_t *len)
     return true;
 }
 
+/* For its owner alone; or root's, and let a group read it: so systemd hands out credentials, whose access list for the
+ * service shows as the group's right. */
+static bool is_private(const struct stat *st)
+{
+    mode_t others = st->st_mode & (S_IRWXG | S_IRWXO);
+    return others == 0 || (others == S_IRGRP && st->st_uid == 0 && geteuid() != 0);
+}
+
 enum dol_err keyfile_read(const char *path, struct uuid pool, struct master_key *out)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -143,7 +151,7 @@ enum dol_err keyfile_read(const char *path, struct uuid pool, struct master_key 
         err = DOL_EIO;
     else if (!S_ISREG(st.st_mode))
         err = DOL_ESYNTAX;
-    else if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+    else if (!is_private(&st))
         err = DOL_EPERM;
     else if (!read_all(fd, text, &len))
         err = DOL_EIO;

@@ -98,12 +98,18 @@ enum dol_err drive_prepare(struct drive *d, uint64_t offset, uint64_t len)
         return DOL_EREADONLY;
     if (!is_inside(d, offset, len))
         return DOL_EINVAL;
-    if (len == 0)
+    if (len == 0 || d->ops->prepare == NULL)
         return DOL_OK;
     enum dol_err err = d->ops->prepare(d, offset, len);
     if (err == DOL_OK)
         count(&d->counters.prepared_bytes, len);
     return err;
+}
+
+void drive_count_bad_unit(struct drive *d)
+{
+    dol_assert_magic(d, DRIVE_MAGIC);
+    count(&d->counters.bad_units, 1);
 }
 
 void drive_close(struct drive *d)

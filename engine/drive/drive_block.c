@@ -1,5 +1,11 @@
-/* Drives that are block devices: their size, their block size, and nothing to prepare, for every write there is an
- * overwrite. */
+/*
+ * Drives that are block devices: their size and their block size.
+ *
+ * They have no prepare(): every write to a device is an overwrite that no file system's journal stands behind, and what
+ * an extent held before can't be taken for ours, for units are checksummed with the random life of their slab. Zeroing
+ * extents ahead (BLKZEROOUT) would only wear the medium; a device is discarded as a whole when its pool is made
+ * (drive_probe.c).
+ */
 #include "drive_fd.h"
 
 #include "log.h"
@@ -19,13 +25,5 @@ enum dol_err drive_block_size(int fd, const char *path, uint64_t *size_bytes)
         return DOL_EUNSUPPORTED;
     }
     *size_bytes = bytes / DRIVE_BLOCK_BYTES * DRIVE_BLOCK_BYTES;
-    return DOL_OK;
-}
-
-enum dol_err drive_block_prepare(struct drive *d, uint64_t offset, uint64_t len)
-{
-    (void)d;
-    (void)offset;
-    (void)len;
     return DOL_OK;
 }

@@ -20,9 +20,8 @@ void drive_fd_close(struct drive *d);
 /* EFULL, EPERM, EIO: what an errno of the kernel means to a drive's user. */
 enum dol_err drive_err_of_errno(int error);
 
-/* prepare() of each kind. */
+/* prepare() of files; devices have none. */
 enum dol_err drive_file_prepare(struct drive *d, uint64_t offset, uint64_t len);
-enum dol_err drive_block_prepare(struct drive *d, uint64_t offset, uint64_t len);
 
 /* Size of a device, a multiple of 4096. May block. EUNSUPPORTED: its logical blocks are larger than 4096 bytes; logged.
  * EIO. */

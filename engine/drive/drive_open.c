@@ -31,7 +31,6 @@ static const struct drive_ops file_ops = {
 static const struct drive_ops block_ops = {
     .read_start = drive_fd_read_start,
     .write_start = drive_fd_write_start,
-    .prepare = drive_block_prepare,
     .close = drive_fd_close,
 };
 

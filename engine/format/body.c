@@ -222,6 +222,23 @@ enum dol_err debt_body_decode(struct bytes body, struct debt_body *out)
     return BODY_FIELDS_DECODE(debt_fields, body, out);
 }
 
+static const struct body_field moved_fields[] = {
+    BODY_FIELD(MOVED_T_SLAB, FORM_U64, NEED_ALWAYS, moved_body, slab, 1, 0),
+    BODY_FIELD(MOVED_T_LIFE, FORM_RAW, NEED_ALWAYS, moved_body, life, 1, sizeof(struct uuid)),
+    BODY_FIELD(MOVED_T_COUNT, FORM_U32, NEED_ALWAYS, moved_body, count, 1, MOVED_RECORDS_MAX),
+};
+
+void moved_body_encode(const struct moved_body *b, struct tlv_writer *w)
+{
+    BODY_FIELDS_ENCODE(moved_fields, b, w);
+}
+
+enum dol_err moved_body_decode(struct bytes body, struct moved_body *out)
+{
+    memset(out, 0, sizeof *out);
+    return BODY_FIELDS_DECODE(moved_fields, body, out);
+}
+
 /* ---- setting ---- */
 
 static const struct body_field setting_fields[] = {

@@ -36,19 +36,6 @@ struct chunk_ref chunk_ref_decode(const uint8_t in[CHUNK_REF_BYTES]);
 void list_ref_encode(const struct list_ref *r, uint8_t out[LIST_REF_BYTES]);
 struct list_ref list_ref_decode(const uint8_t in[LIST_REF_BYTES]);
 
-/* Storage classes as S3 names them. */
-enum storage_class {
-    STORAGE_CLASS_STANDARD = 0,
-    STORAGE_CLASS_STANDARD_IA = 1,
-    STORAGE_CLASS_ONEZONE_IA = 2,
-    STORAGE_CLASS_INTELLIGENT_TIERING = 3,
-    STORAGE_CLASS_GLACIER_IR = 4,
-    STORAGE_CLASS_GLACIER = 5,
-    STORAGE_CLASS_DEEP_ARCHIVE = 6,
-    STORAGE_CLASS_REDUCED_REDUNDANCY = 7,
-    STORAGE_CLASS_LAST = STORAGE_CLASS_REDUCED_REDUNDANCY
-};
-
 /* ---- chunk ---- */
 struct chunk_body {
     struct sha256 hash; /* of the plain bytes */
@@ -102,6 +89,8 @@ struct manifest_part {
 #define MANIFEST_PART_BYTES 64u
 void manifest_part_encode(const struct manifest_part *p, uint8_t out[MANIFEST_PART_BYTES]);
 DOL_MUST_CHECK enum dol_err manifest_part_decode(const uint8_t in[MANIFEST_PART_BYTES], struct manifest_part *out);
+/* Its size alone: for sums over many parts. */
+uint64_t manifest_part_size(const uint8_t in[MANIFEST_PART_BYTES]);
 /* User metadata: one value per pair for metadata: le16 name length, name, value. Appends to a buffer for struct
  * manifest.metadata. */
 void manifest_meta_put(struct tlv_writer *w, struct bytes name, struct bytes value);
@@ -116,10 +105,20 @@ void manifest_template_encode(const struct manifest *m, struct tlv_writer *w);
 DOL_MUST_CHECK enum dol_err manifest_template_decode(struct bytes body, struct manifest *out);
 
 /* ---- delete: one version is gone ---- */
+/* A record that is void, and the slab it lies in. */
+struct grave_ref {
+    uint64_t slab;
+    struct lsn lsn;
+};
+#define GRAVE_REF_BYTES 24u
+void grave_ref_encode(const struct grave_ref *g, uint8_t out[GRAVE_REF_BYTES]);
+struct grave_ref grave_ref_decode(const uint8_t in[GRAVE_REF_BYTES]);
 struct delete_body {
     uint64_t bucket;
     struct bytes key;
     struct version_id version;
+    struct bytes graves; /* count * GRAVE_REF_BYTES: manifests this delete has to keep void from now on, in the place of
+                            one that was freed; for the reclaiming of space alone */
 };
 void delete_body_encode(const struct delete_body *b, struct tlv_writer *w);
 DOL_MUST_CHECK enum dol_err delete_body_decode(struct bytes body, struct delete_body *out);
@@ -223,6 +222,15 @@ struct debt_body {
 };
 void debt_body_encode(const struct debt_body *b, struct tlv_writer *w);
 DOL_MUST_CHECK enum dol_err debt_body_decode(struct bytes body, struct debt_body *out);
+
+/* ---- moved: the `count` records right before this one in its row were copied from a slab, as they were ---- */
+struct moved_body {
+    uint64_t slab;
+    struct uuid life;
+    uint32_t count;
+};
+void moved_body_encode(const struct moved_body *b, struct tlv_writer *w);
+DOL_MUST_CHECK enum dol_err moved_body_decode(struct bytes body, struct moved_body *out);
 
 /* ---- setting: appliance-wide, full state; also users, access keys and policies by name ---- */
 struct setting_body {

@@ -152,17 +152,54 @@ static const struct body_field delete_fields[] = {
     BODY_FIELD(DELETE_T_BUCKET, FORM_U64, NEED_ALWAYS, delete_body, bucket, 1, 0),
     BODY_FIELD(DELETE_T_KEY, FORM_BYTES, NEED_ALWAYS, delete_body, key, 1, OBJECT_KEY_BYTES_MAX),
     BODY_FIELD(DELETE_T_VERSION, FORM_RAW, NEED_ALWAYS, delete_body, version, 1, sizeof(struct version_id)),
+    BODY_FIELD(DELETE_T_GRAVES, FORM_BYTES, NEED_OPTIONAL, delete_body, graves, GRAVE_REF_BYTES,
+               DELETE_GRAVES_MAX *GRAVE_REF_BYTES),
 };
+
+struct grave_ref_disk {
+    struct le64 slab;
+    struct le64 run;
+    struct le64 counter;
+};
+_Static_assert(sizeof(struct grave_ref_disk) == GRAVE_REF_BYTES, "grave");
+
+void grave_ref_encode(const struct grave_ref *g, uint8_t out[GRAVE_REF_BYTES])
+{
+    const struct grave_ref_disk d = {le64_of(g->slab), le64_of(g->lsn.run), le64_of(g->lsn.counter)};
+    memcpy(out, &d, sizeof d);
+}
+
+struct grave_ref grave_ref_decode(const uint8_t in[GRAVE_REF_BYTES])
+{
+    const struct grave_ref_disk *d = (const struct grave_ref_disk *)(const void *)in;
+    return (struct grave_ref){le64_get(d->slab), {le64_get(d->run), le64_get(d->counter)}};
+}
+
+static bool graves_are_valid(struct bytes graves)
+{
+    const uint8_t *p = graves.data;
+    for (size_t at = 0; at + GRAVE_REF_BYTES <= graves.len; at += GRAVE_REF_BYTES) {
+        struct grave_ref g = grave_ref_decode(p + at);
+        if (g.slab == 0 || g.lsn.run == 0)
+            return false;
+    }
+    return graves.len % GRAVE_REF_BYTES == 0;
+}
 
 void delete_body_encode(const struct delete_body *b, struct tlv_writer *w)
 {
+    if (!graves_are_valid(b->graves))
+        w->overflow = true;
     BODY_FIELDS_ENCODE(delete_fields, b, w);
 }
 
 enum dol_err delete_body_decode(struct bytes body, struct delete_body *out)
 {
     memset(out, 0, sizeof *out);
-    return BODY_FIELDS_DECODE(delete_fields, body, out);
+    enum dol_err err = BODY_FIELDS_DECODE(delete_fields, body, out);
+    if (err != DOL_OK)
+        return err;
+    return graves_are_valid(out->graves) ? DOL_OK : DOL_ECORRUPT;
 }
 
 /* ---- object meta ---- */

@@ -234,6 +234,11 @@ enum dol_err manifest_part_decode(const uint8_t in[MANIFEST_PART_BYTES], struct 
     return d->reserved == 0 && part_is_valid(out) ? DOL_OK : DOL_ECORRUPT;
 }
 
+uint64_t manifest_part_size(const uint8_t in[MANIFEST_PART_BYTES])
+{
+    return le64_get(((const struct manifest_part_disk *)(const void *)in)->size);
+}
+
 /* ---- tags ---- */
 
 /* One length-prefixed string; false when it leaves `pos`. */

@@ -28,6 +28,8 @@
 #define BUCKET_SETTINGS_MAX           64u /* documents of one bucket */
 #define BUCKET_SETTING_NAME_BYTES_MAX 64u
 #define BUCKET_SETTINGS_BYTES_MAX     524288u /* all documents as encoded */
+#define DELETE_GRAVES_MAX             64u     /* records that a delete names */
+#define MOVED_RECORDS_MAX             16384u  /* of one row, that a moved record speaks of */
 #define SETTING_NAME_BYTES_MAX        512u
 #define SETTING_VALUE_BYTES_MAX       524288u
 
@@ -67,7 +69,7 @@ enum {
     MANIFEST_T_LIST_REFS = 29
 };
 
-enum { DELETE_T_BUCKET = 1, DELETE_T_KEY = 2, DELETE_T_VERSION = 3 };
+enum { DELETE_T_BUCKET = 1, DELETE_T_KEY = 2, DELETE_T_VERSION = 3, DELETE_T_GRAVES = 4 };
 
 enum {
     OBJECT_META_T_BUCKET = 1,
@@ -122,6 +124,8 @@ enum { END_T_SLAB = 1, END_T_LIFE = 2, END_T_ROWS = 3, END_T_END_BLOCK = 4 };
 enum { FREED_T_SLAB = 1, FREED_T_LIFE = 2, FREED_T_GENERATION = 3 };
 
 enum { DEBT_T_DRIVE = 1, DEBT_T_SLAB = 2, DEBT_T_LIFE = 3, DEBT_T_SETTLED = 4 };
+
+enum { MOVED_T_SLAB = 1, MOVED_T_LIFE = 2, MOVED_T_COUNT = 3 };
 
 enum { SETTING_T_NAME = 1, SETTING_T_VALUE = 2 };
 

@@ -14,6 +14,8 @@
 #include "format.h"
 
 #define EXTENT_HEADER_BYTES       4096u
+#define EXTENT_HEADER_SLAB_OFFSET 56u /* where a header names its slab and life, both in its first sector */
+#define EXTENT_HEADER_LIFE_OFFSET 64u
 #define EXTENT_FOOTER_BYTES       4096u
 #define EXTENT_DIRECTORY_ROWS_MAX 200u
 

@@ -58,6 +58,7 @@ bool record_kind_is_known(uint8_t kind)
     case RECORD_ACCESS_KEY:
     case RECORD_POLICY:
     case RECORD_SETTING:
+    case RECORD_MOVED:
         return true;
     default:
         /* The others have a number, but no body yet: whoever defines one adds the kind here. */

@@ -45,7 +45,8 @@ enum record_kind {
     RECORD_STUDY = 23,
     RECORD_CLOCK = 24, /* compliance clock events */
     RECORD_EVENT = 25, /* outgoing notification, or its delivery */
-    RECORD_KIND_MAX = 25
+    RECORD_MOVED = 26, /* the records before it in its row were copied from another slab, LSNs and all */
+    RECORD_KIND_MAX = 26
 };
 
 enum {

@@ -33,9 +33,10 @@ static enum dol_err newest_of(struct tree_cursor *tc, const struct pending_recor
     return err == DOL_OK ? body_row_decode(tc->payload, row) : err;
 }
 
-/* What the version stored here refers to gets its references back. ENOTFOUND: there is no such version. */
+/* What the version stored here refers to gets its references back, and its records are current no more. canceller: as
+ * of apply_bury(). ENOTFOUND: there is no such version. */
 static enum dol_err release(struct apply *a, struct tree_cursor *tc, const struct pending_record *rec,
-                            const uint8_t *version)
+                            const uint8_t *version, const struct pending_record *canceller)
 {
     struct bytes payload;
     struct body_row row;
@@ -45,7 +46,16 @@ static enum dol_err release(struct apply *a, struct tree_cursor *tc, const struc
         err = body_row_decode(payload, &row);
     if (err == DOL_OK)
         err = manifest_decode(row.body, &m);
-    return err == DOL_OK ? apply_refs(a, m.chunk_refs, m.list_refs, rec->lsn, -1) : err;
+    if (err == DOL_OK)
+        err = apply_refs(a, m.chunk_refs, m.list_refs, rec->lsn, -1);
+    if (err == DOL_OK)
+        err = apply_live(a, &row.place, LIVE_LESS);
+    if (err == DOL_OK)
+        err = apply_bury(a, &row.place, row.lsn, RECORD_MANIFEST, canceller, NULL);
+    if (err != DOL_OK || (row.flags & BODY_ROW_META) == 0)
+        return err;
+    err = apply_live(a, &row.meta_place, LIVE_LESS);
+    return err == DOL_OK ? apply_bury(a, &row.meta_place, row.meta_lsn, RECORD_OBJECT_META, NULL, NULL) : err;
 }
 
 static enum dol_err remove_version(struct apply *a, struct tree_cursor *tc, const struct pending_record *rec,
@@ -53,7 +63,7 @@ static enum dol_err remove_version(struct apply *a, struct tree_cursor *tc, cons
 {
     uint8_t inverted[KEY_VERSION_BYTES];
     key_version_invert(version->b, inverted);
-    enum dol_err err = release(a, tc, rec, inverted);
+    enum dol_err err = release(a, tc, rec, inverted, rec);
     if (err == DOL_OK)
         err = tree_delete(tc, rec->bucket, rec->code, inverted);
     return err == DOL_ENOTFOUND ? DOL_OK : err;
@@ -74,7 +84,7 @@ static enum dol_err apply_manifest(struct apply *a, struct tree_cursor *tc, cons
         if (!version_id_is_zero(&m.replaces))
             err = remove_version(a, tc, rec, &m.replaces);
         if (err == DOL_OK)
-            err = release(a, tc, rec, inverted);
+            err = release(a, tc, rec, inverted, NULL);
         if (err != DOL_OK && err != DOL_ENOTFOUND)
             return err;
     }
@@ -86,6 +96,8 @@ static enum dol_err apply_manifest(struct apply *a, struct tree_cursor *tc, cons
         .body = rec->payload,
     };
     err = tree_put(tc, rec->bucket, rec->code, inverted, &row, &a->state.next_node);
+    if (err == DOL_OK)
+        err = apply_live(a, &rec->place, LIVE_MORE);
     return err == DOL_OK ? apply_refs(a, m.chunk_refs, m.list_refs, rec->lsn, 1) : err;
 }
 
@@ -93,7 +105,24 @@ static enum dol_err apply_delete(struct apply *a, struct tree_cursor *tc, const 
 {
     struct delete_body d;
     enum dol_err err = delete_body_decode(rec->payload, &d);
-    return err == DOL_OK ? remove_version(a, tc, rec, &d.version) : err;
+    if (err == DOL_OK)
+        err = remove_version(a, tc, rec, &d.version);
+    return err == DOL_OK ? apply_inherit(a, rec, d.graves) : err;
+}
+
+/* The newest change of a version's state takes the place of the one before it. */
+static enum dol_err meta_supersede(struct apply *a, struct body_row *row, const struct pending_record *rec)
+{
+    enum dol_err err = apply_live(a, &rec->place, LIVE_MORE);
+    if (err == DOL_OK && (row->flags & BODY_ROW_META) != 0) {
+        err = apply_live(a, &row->meta_place, LIVE_LESS);
+        if (err == DOL_OK)
+            err = apply_bury(a, &row->meta_place, row->meta_lsn, RECORD_OBJECT_META, NULL, NULL);
+    }
+    row->flags |= BODY_ROW_META;
+    row->meta_lsn = rec->lsn;
+    row->meta_place = rec->place;
+    return err;
 }
 
 static enum dol_err apply_object_meta(struct apply *a, struct tree_cursor *tc, const struct pending_record *rec)
@@ -109,8 +138,10 @@ static enum dol_err apply_object_meta(struct apply *a, struct tree_cursor *tc, c
     err = tree_get(tc, rec->bucket, rec->code, inverted, &payload);
     if (err == DOL_OK)
         err = body_row_decode(payload, &row);
+    if (err == DOL_ENOTFOUND) /* deleted meanwhile */
+        return apply_bury(a, &rec->place, rec->lsn, RECORD_OBJECT_META, NULL, NULL);
     if (err != DOL_OK)
-        return err == DOL_ENOTFOUND ? DOL_OK : err; /* deleted meanwhile */
+        return err;
     size_t capacity = meta_merge_bytes(row.body, rec->payload);
     if (capacity > a->merge_capacity) {
         uint8_t *grown = realloc(a->merge, capacity);
@@ -122,9 +153,13 @@ static enum dol_err apply_object_meta(struct apply *a, struct tree_cursor *tc, c
     size_t len;
     if (!meta_merge(row.body, rec->payload, a->merge, a->merge_capacity, &len)) {
         log_warn("index", "a change of an object's state does not fit its manifest: ignored");
-        return DOL_OK;
+        memcpy(a->merge, row.body.data, row.body.len);
+        len = row.body.len;
     }
-    row.body = bytes_of(a->merge, len);
+    row.body = bytes_of(a->merge, len); /* from here on the old one may be overwritten */
+    err = meta_supersede(a, &row, rec);
+    if (err != DOL_OK)
+        return err;
     return tree_put(tc, rec->bucket, rec->code, inverted, &row, &a->state.next_node);
 }
 
@@ -172,6 +207,7 @@ enum dol_err apply_objects(struct apply *a, const struct pending_record **record
     struct tree_cursor *tc = malloc(sizeof *tc);
     if (tc == NULL)
         return DOL_ENOMEM;
+    tc->table = TABLE_OBJECTS;
     tc->mc = a->cursors[TABLE_OBJECTS];
     enum dol_err err = DOL_OK;
     for (size_t i = 0, n; i < count && err == DOL_OK; i += n) {

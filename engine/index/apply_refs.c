@@ -1,11 +1,11 @@
 /*
  * Chunks and chunk lists: where they are, and how many references they have.
  *
- * Effects are collected over the whole batch, sorted by hash and summed, so each row is read and written once, in key
- * order. Only sums matter for the result, so the order of keys does not. Lists come first: a list's first reference
- * takes one on each member, its last gives them back. While an index is rebuilt, references may come before the record
- * that stores the chunk (it may have been stored again later): then there is a row without REF_ROW_STORED, and a list
- * without its members waits for them.
+ * Effects are collected over the whole batch (in several turns when it ends uploads of many parts), sorted by hash and
+ * summed, so each row is read and written once, in key order. Only sums matter for the result, so the order of keys
+ * does not. Lists come first: a list's first reference takes one on each member, its last gives them back. While an
+ * index is rebuilt, references may come before the record that stores the chunk (it may have been stored again later):
+ * then there is a row without REF_ROW_STORED, and a list without its members waits for them.
  *
  * A reference given back that isn't there never crashes and never makes a chunk dead: its row becomes suspect, for
  * good.
@@ -17,6 +17,7 @@
 #include "log.h"
 
 #define EFFECTS_MIN 1024u
+#define EFFECTS_MAX (1u << 20) /* collected at once; one more record may go beyond */
 
 static enum dol_err effects_add(struct ref_effects *e, const struct ref_effect *effect)
 {
@@ -79,6 +80,8 @@ static int effect_sort(const void *pa, const void *pb)
 /* All effects on one hash, summed. */
 struct ref_sum {
     const struct sha256 *hash;
+    const struct ref_effect *items;
+    size_t count;
     const struct pending_record *record; /* the one with the highest LSN */
     int64_t delta;
     struct lsn released; /* highest LSN that gave a reference back */
@@ -87,7 +90,7 @@ struct ref_sum {
 
 static size_t effects_sum(const struct ref_effect *items, size_t count, struct ref_sum *sum)
 {
-    *sum = (struct ref_sum){.hash = &items[0].hash};
+    *sum = (struct ref_sum){.hash = &items[0].hash, .items = items};
     size_t n = 0;
     for (; n < count && sha256_equal(&items[n].hash, sum->hash); n++) {
         const struct ref_effect *e = &items[n];
@@ -98,6 +101,7 @@ static size_t effects_sum(const struct ref_effect *items, size_t count, struct r
         if (e->record != NULL && (sum->record == NULL || lsn_compare(e->lsn, sum->record->lsn) > 0))
             sum->record = e->record;
     }
+    sum->count = n;
     return n;
 }
 
@@ -115,10 +119,12 @@ static void ref_row_count(struct ref_row *row, const struct ref_sum *sum)
     const struct lsn never = {0, 0};
     if (row->refs > 0 || (row->flags & REF_ROW_SUSPECT) != 0)
         row->dead_since = never;
-    else if (sum->changed && lsn_compare(sum->released, row->dead_since) > 0)
-        row->dead_since = sum->released;
-    else if (lsn_compare(row->dead_since, never) == 0 && sum->record != NULL)
-        row->dead_since = sum->record->lsn;
+    else {
+        if (sum->changed && lsn_compare(sum->released, row->dead_since) > 0)
+            row->dead_since = sum->released;
+        if (sum->record != NULL && lsn_compare(sum->record->lsn, row->dead_since) > 0)
+            row->dead_since = sum->record->lsn; /* whoever stored it may be about to refer to it */
+    }
 }
 
 static void ref_row_store(struct ref_row *row, const struct pending_record *rec)
@@ -155,6 +161,47 @@ static enum dol_err ref_row_save(MDB_cursor *mc, enum index_table table, const s
     return table_put(mc, table, bytes_of(hash->b, sizeof hash->b), &part, 1);
 }
 
+/* What a row was before and is after is counted for its slab; what is void gets a grave there. */
+static enum dol_err ref_row_book(struct apply *a, uint8_t kind, const struct ref_sum *sum, const struct ref_row *before,
+                                 const struct ref_row *after)
+{
+    bool was_stored = (before->flags & REF_ROW_STORED) != 0, was_live = ref_row_is_live(before);
+    bool stored = (after->flags & REF_ROW_STORED) != 0, live = ref_row_is_live(after);
+    bool again = was_stored && (lsn_compare(before->lsn, after->lsn) != 0 || before->place.slab != after->place.slab);
+    enum dol_err err = DOL_OK;
+    if (was_live && (!live || again))
+        err = apply_live(a, &before->place, LIVE_LESS);
+    if (err == DOL_OK && live && (!was_live || again))
+        err = apply_live(a, &after->place, LIVE_MORE);
+    if (err == DOL_OK && again && was_live)
+        err = apply_bury(a, &before->place, before->lsn, kind, NULL, sum->hash);
+    if (err == DOL_OK && !again && was_stored && !was_live && live)
+        err = apply_unbury(a, &after->place, after->lsn);
+    if (err == DOL_OK && stored && !live && (!was_stored || was_live || again))
+        err = apply_bury(a, &after->place, after->lsn, kind, NULL, sum->hash);
+    /* stored again within the batch, or before what is known already */
+    for (size_t i = 0; i < sum->count && err == DOL_OK; i++) {
+        const struct pending_record *rec = sum->items[i].record;
+        if (rec != NULL && lsn_compare(rec->lsn, after->lsn) != 0)
+            err = apply_bury(a, &rec->place, rec->lsn, kind, NULL, sum->hash);
+    }
+    return err;
+}
+
+enum dol_err apply_ref_row_get(struct apply *a, uint8_t kind, const struct sha256 *hash, struct ref_row *out)
+{
+    enum index_table table = kind == RECORD_CHUNK ? TABLE_CHUNKS : TABLE_LISTS;
+    bool exists;
+    enum dol_err err = ref_row_load(a->cursors[table], table, hash, out, &exists);
+    return err == DOL_OK && !exists ? DOL_ENOTFOUND : err;
+}
+
+enum dol_err apply_ref_row_put(struct apply *a, uint8_t kind, const struct sha256 *hash, const struct ref_row *row)
+{
+    enum index_table table = kind == RECORD_CHUNK ? TABLE_CHUNKS : TABLE_LISTS;
+    return ref_row_save(a->cursors[table], table, hash, row, true);
+}
+
 /* The members of a list take or lose a reference when the list becomes referenced and known, or no longer is. */
 static enum dol_err list_hold(struct apply *a, const struct ref_sum *sum, struct ref_row *row)
 {
@@ -178,6 +225,7 @@ static enum dol_err apply_list(struct apply *a, const struct ref_sum *sum)
     enum dol_err err = ref_row_load(a->cursors[TABLE_LISTS], TABLE_LISTS, sum->hash, &row, &exists);
     if (err != DOL_OK)
         return err;
+    const struct ref_row before = row;
     if (sum->record != NULL) {
         struct chunk_list_body list;
         err = chunk_list_decode(sum->record->payload, &list);
@@ -190,6 +238,8 @@ static enum dol_err apply_list(struct apply *a, const struct ref_sum *sum)
     }
     ref_row_count(&row, sum);
     err = list_hold(a, sum, &row);
+    if (err == DOL_OK)
+        err = ref_row_book(a, RECORD_CHUNK_LIST, sum, &before, &row);
     return err == DOL_OK ? ref_row_save(a->cursors[TABLE_LISTS], TABLE_LISTS, sum->hash, &row, exists) : err;
 }
 
@@ -200,12 +250,16 @@ static enum dol_err apply_chunk(struct apply *a, const struct ref_sum *sum)
     enum dol_err err = ref_row_load(a->cursors[TABLE_CHUNKS], TABLE_CHUNKS, sum->hash, &row, &exists);
     if (err != DOL_OK)
         return err;
+    const struct ref_row before = row;
     if (sum->record != NULL) {
         if ((row.flags & REF_ROW_STORED) == 0)
             a->state.chunks++;
         ref_row_store(&row, sum->record);
     }
     ref_row_count(&row, sum);
+    err = ref_row_book(a, RECORD_CHUNK, sum, &before, &row);
+    if (err != DOL_OK)
+        return err;
     return ref_row_save(a->cursors[TABLE_CHUNKS], TABLE_CHUNKS, sum->hash, &row, exists);
 }
 
@@ -221,6 +275,7 @@ static enum dol_err effects_apply(struct apply *a, struct ref_effects *e, apply_
         i += effects_sum(e->items + i, e->count - i, &sum);
         err = fn(a, &sum);
     }
+    e->count = 0;
     return err;
 }
 
@@ -228,4 +283,9 @@ enum dol_err apply_refs_finish(struct apply *a)
 {
     enum dol_err err = effects_apply(a, &a->lists, apply_list);
     return err == DOL_OK ? effects_apply(a, &a->chunks, apply_chunk) : err;
+}
+
+enum dol_err apply_refs_bound(struct apply *a)
+{
+    return a->chunks.count + a->lists.count > EFFECTS_MAX ? apply_refs_finish(a) : DOL_OK;
 }

@@ -170,6 +170,7 @@ void index_counts_get(struct index *ix, struct index_counts *out)
         .buckets = ix->state.buckets,
         .chunks = ix->state.chunks,
         .commits = ix->state.commits,
+        .pending = ix->pending_records,
         .map_bytes = ix->map_bytes,
     };
     pthread_mutex_unlock(&ix->queue_lock);

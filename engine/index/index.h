@@ -45,7 +45,12 @@ void index_sigbus_guard(struct index *ix);
 
 /* ---- state ---- */
 
-enum slab_state { SLAB_STATE_OPEN = 1, SLAB_STATE_ENDED = 2, SLAB_STATE_SEALED = 3 };
+enum slab_state {
+    SLAB_STATE_OPEN = 1,
+    SLAB_STATE_ENDED = 2,
+    SLAB_STATE_SEALED = 3,
+    SLAB_STATE_FREED = 4 /* by a record that is durable; not final before no member has its header any more */
+};
 
 /* What the index knows of a slab: how far its rows are applied. */
 struct index_slab {
@@ -73,8 +78,10 @@ struct index_record {
     uint8_t codec;
     struct lsn lsn;
     struct place place;
-    uint32_t plain_bytes; /* chunks */
-    struct bytes payload; /* chunk: its 32-byte hash; other kinds: the plain TLV body. Copied. */
+    uint32_t plain_bytes;             /* chunks */
+    struct bytes payload;             /* chunk: its 32-byte hash; other kinds: the plain TLV body. Copied. */
+    const struct index_record *moved; /* RECORD_MOVED: what was copied, as it lies now */
+    unsigned moved_count;
 };
 
 /* A row becoming visible: its records, and the slab's position after it. */
@@ -119,7 +126,8 @@ struct index_chunk {
     uint8_t kind;   /* RECORD_CHUNK or RECORD_CHUNK_LIST */
     uint8_t codec;
     uint32_t plain_bytes;
-    uint64_t refs; /* applied references only */
+    uint64_t refs;         /* applied references only */
+    struct lsn dead_since; /* since when it has none; {0,0} while it has some, or isn't applied */
 };
 /*
  * kind: RECORD_CHUNK or RECORD_CHUNK_LIST. They have separate spaces of hashes: a client may well upload an object
@@ -149,17 +157,93 @@ DOL_MUST_CHECK enum dol_err index_object_get(struct index_view *v, uint64_t buck
  */
 DOL_MUST_CHECK enum dol_err index_object_next(struct index_view *v, uint64_t bucket, struct bytes after, bool inclusive,
                                               uint8_t *key_out, size_t *key_len, struct index_object *out);
+/* ---- multipart uploads ---- */
+
+/* An upload: its record's plain body in out, upload_body_decode() it. ENOTFOUND: unknown or ended. */
+DOL_MUST_CHECK enum dol_err index_upload_get(struct index_view *v, uint64_t bucket, struct bytes key,
+                                             const uint8_t id[16], struct index_object *out);
+struct index_upload_position {
+    struct bytes key;
+    bool inclusive;    /* without id: uploads of this very key count, too */
+    const uint8_t *id; /* not NULL: behind this upload of the key, whether it still exists or not */
+};
+/* The first upload behind a position, in order of key, then id, whose first half is the time of creation. ENOTFOUND at
+ * the end of the bucket. */
+DOL_MUST_CHECK enum dol_err index_upload_next(struct index_view *v, uint64_t bucket,
+                                              const struct index_upload_position *after, struct index_object *out);
+
+struct index_part {
+    uint32_t number;
+    struct lsn lsn;
+    struct bytes body; /* upload_part_decode() it */
+};
+typedef bool index_part_fn(void *arg, const struct index_part *part);
+/* The parts with numbers above `after`, ascending, until fn returns false. Parts of an upload that has ended may still
+ * be there: index_upload_get() comes first, in the same view. */
+DOL_MUST_CHECK enum dol_err index_part_each(struct index_view *v, uint64_t bucket, const uint8_t id[16], uint32_t after,
+                                            index_part_fn *fn, void *arg);
+
 /* Any version or upload at all in the bucket? */
 DOL_MUST_CHECK enum dol_err index_bucket_is_empty(struct index_view *v, uint64_t bucket, bool *empty);
 
 /* Appliance-wide setting by name; ENOTFOUND. */
 DOL_MUST_CHECK enum dol_err index_setting_get(struct index_view *v, struct bytes name, struct bytes *value);
 
+/* ---- what is needed of the log, and what is void (graves.c, verdict.c) ---- */
+
+/* A slab's books, as applied: exact. Bytes are those of rows: records with their alignment. */
+struct index_live {
+    uint64_t bytes;   /* of the current records, and of others that keep graves in other slabs shut */
+    uint64_t records; /* current ones */
+    uint64_t cancels; /* that keep graves in other slabs shut */
+};
+DOL_MUST_CHECK enum dol_err index_live_get(struct index_view *v, uint64_t slab, struct index_live *out);
+uint64_t index_live_bytes(struct index *ix); /* of all slabs */
+
+enum index_verdict {
+    INDEX_KEEP,        /* copied, as it is, before the slab is freed */
+    INDEX_DROP,        /* void, or copied already */
+    INDEX_REPLACE,     /* a manifest: void; a delete of the version it replaced takes over the graves */
+    INDEX_ASK,         /* end, freed: as long as the slab they speak of is there; the index doesn't know */
+    INDEX_UNEXPLAINED, /* neither current nor void: the index is not to be believed */
+};
+struct index_judgement {
+    uint8_t verdict; /* enum index_verdict */
+    unsigned grave_count;
+    struct grave_ref graves[DELETE_GRAVES_MAX];
+};
+/*
+ * A record that lies in a slab whose rows are all applied. Chunks and lists without references since an LSN above
+ * dead_upto are kept: somebody may be about to refer to them. ECORRUPT.
+ */
+DOL_MUST_CHECK enum dol_err index_judge(struct index_view *v, const struct index_record *rec, struct lsn dead_upto,
+                                        struct index_judgement *out);
+/* Have records of slabs that aren't final been copied to this one? */
+DOL_MUST_CHECK enum dol_err index_has_sources(struct index_view *v, uint64_t slab, bool *out);
+/* May a view that is open, or one begun now, still be given a place in this slab that is not in LMDB? Any thread; waits
+ * for a commit that is under way. */
+bool index_shows_slab(struct index *ix, uint64_t slab);
+/* The slab's header has gone from every member: its graves go, and what kept them shut. EINVAL: it isn't freed. Blocks
+ * on the disk. */
+DOL_MUST_CHECK enum dol_err index_slab_final(struct index *ix, uint64_t slab, struct uuid life);
+/* An index begun anew is as new as what was freed before. */
+void index_generation_floor(struct index *ix, uint64_t generation);
+
+/* Something about the index doesn't fit: nothing is freed by it any more, and the next open begins anew. */
+void index_doubt(struct index *ix, const char *what);
+bool index_is_unsure(struct index *ix);
+/*
+ * Counts everything that reclaiming relies on: the references of every chunk and list, the books of every slab. Holds
+ * one snapshot, on the calling thread. EBUSY: the map had to grow meanwhile, again later. ECORRUPT: they don't fit.
+ */
+DOL_MUST_CHECK enum dol_err index_audit(struct index *ix);
+
 struct index_counts {
     uint64_t objects; /* current versions that aren't delete markers, applied */
     uint64_t buckets;
     uint64_t chunks;
     uint64_t commits;
+    uint64_t pending; /* records published and not yet committed */
     uint64_t map_bytes;
 };
 void index_counts_get(struct index *ix, struct index_counts *out);

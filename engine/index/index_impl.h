@@ -39,9 +39,12 @@ struct pending_record {
     uint64_t sequence; /* of publication: of two records with one LSN the later tells the place */
     struct place place;
     struct bytes payload;
-    /* objects: */
+    /* objects, uploads: */
     uint64_t bucket;
     struct bytes code;
+    /* moved: what was copied, and where it lies now */
+    struct pending_record *moved;
+    uint32_t moved_count;
 };
 
 struct row_memory; /* a block of a row's memory */
@@ -104,6 +107,7 @@ struct index {
     bool map_lost;        /* it could not be replaced: nothing can be read any more */
 
     atomic_bool corrupt_logged;
+    atomic_bool unsure; /* something in it does not fit together: no slab is freed by it any more */
 };
 
 /* env.c: LMDB's environment */
@@ -133,9 +137,9 @@ struct index_view {
     struct index *ix;
     uint64_t generation;
     MDB_txn *txn;
-    struct tree_cursor tree;            /* over objects; mc NULL: never opened */
-    bool tree_ready;                    /* renewed in this view */
-    uint8_t key[OVERLAY_KEY_BYTES_MAX]; /* room to build keys */
+    struct tree_cursor objects, uploads; /* mc NULL: never opened */
+    bool objects_ready, uploads_ready;   /* renewed in this view */
+    uint8_t key[OVERLAY_KEY_BYTES_MAX];  /* room to build keys */
 };
 
 /* true: no view of this generation or an older one is open. */
@@ -147,25 +151,33 @@ void views_shut(struct index *ix);
 void views_reopen(struct index *ix);
 /* Frees idle views; none may be open. */
 void views_drop(struct index *ix);
-/* The view's cursor over objects. */
-DOL_MUST_CHECK enum dol_err view_tree(struct index_view *v, struct tree_cursor **out);
+/* The view's cursor over TABLE_OBJECTS or TABLE_UPLOADS. */
+DOL_MUST_CHECK enum dol_err view_tree(struct index_view *v, enum index_table table, struct tree_cursor **out);
 /* Logs the first damage found and marks the index for the next open; returns the error as it is. */
 enum dol_err index_noted(struct index *ix, enum dol_err err, const char *what);
 
 /* Overlay keys; `out` has OVERLAY_KEY_BYTES_MAX bytes. */
 struct bytes overlay_key(uint8_t *out, enum index_table table, struct bytes key);
+struct bytes overlay_key_tree(uint8_t *out, enum index_table table, uint64_t bucket, struct bytes code,
+                              const uint8_t *suffix);
 struct bytes overlay_key_object(uint8_t *out, uint64_t bucket, struct bytes code, const struct version_id *version);
 /* Key of a setting in TABLE_SETTINGS: kind, name; `out` has TABLE_KEY_BYTES_MAX bytes. */
 struct bytes setting_key(uint8_t *out, uint8_t kind, struct bytes name);
 
-/* An object as the overlay or LMDB has it: newest first, tombstones looked through. */
-struct object_hit {
+/* A position in a table of keys: a code or beginning of one, and for whole codes a suffix or NULL. */
+struct tree_position {
+    enum index_table table; /* TABLE_OBJECTS, TABLE_UPLOADS */
+    uint64_t bucket;
+    struct bytes code;
+    const uint8_t *suffix;
+};
+/* A version or upload as the overlay or LMDB has it, tombstones looked through. */
+struct tree_hit {
     struct bytes code; /* valid until the next search */
     struct index_object object;
 };
-/* The first version at or above a position of the bucket (code or beginning of one). ENOTFOUND, ECORRUPT. */
-DOL_MUST_CHECK enum dol_err view_first_object(struct index_view *v, uint64_t bucket, struct bytes from,
-                                              struct object_hit *out);
+/* The first one at or above a position, in its bucket. ENOTFOUND, ECORRUPT. */
+DOL_MUST_CHECK enum dol_err view_first(struct index_view *v, const struct tree_position *from, struct tree_hit *out);
 
 /* The manifest with a later object-meta taken in, at out (capacity meta_merge_bytes()). false: the two don't go
  * together. */
@@ -187,6 +199,16 @@ struct ref_effects {
     size_t capacity;
 };
 
+/* What a batch changes about the needed bytes of slabs: a hash table by slab. */
+struct live_sum {
+    uint64_t slab; /* 0: a free slot */
+    int64_t bytes, records, cancels;
+};
+struct live_sums {
+    struct live_sum *slots;
+    size_t count, capacity;
+};
+
 /* One write transaction in the making. */
 struct apply {
     struct index *ix;
@@ -197,16 +219,88 @@ struct apply {
     struct ref_effects lists;
     uint8_t *merge; /* room for a merged manifest */
     size_t merge_capacity;
+    struct tree_cursor uploads, objects;
+    struct live_sums live;
 };
 
 /* Adds a reference (delta 1) or gives one back (-1) for each entry of a manifest's or part's reference arrays. */
 DOL_MUST_CHECK enum dol_err apply_refs(struct apply *a, struct bytes chunk_refs, struct bytes list_refs, struct lsn lsn,
                                        int64_t delta);
 DOL_MUST_CHECK enum dol_err apply_ref_record(struct apply *a, const struct pending_record *rec);
-/* Brings the collected effects into chunks and lists. */
+/* Brings the collected effects into chunks and lists. May be done several times: what is given back was taken before,
+ * so no sum of the first effects is negative. */
 DOL_MUST_CHECK enum dol_err apply_refs_finish(struct apply *a);
+/* As apply_refs_finish(), when more effects are collected than memory should hold. */
+DOL_MUST_CHECK enum dol_err apply_refs_bound(struct apply *a);
 /* Manifests, deletes and object metas, in LSN order; sorts the array by key. */
 DOL_MUST_CHECK enum dol_err apply_objects(struct apply *a, const struct pending_record **records, size_t count);
+/* The kinds of uploads, in LSN order. */
+DOL_MUST_CHECK enum dol_err apply_upload_record(struct apply *a, const struct pending_record *rec);
+/* ---- graves.c, moved.c: what of the slabs is needed ---- */
+
+enum live_change { LIVE_MORE = 1, LIVE_LESS = -1 };
+/* A manifest that cancels is current itself, or makes way for a delete: its bytes don't count again. */
+enum live_what { LIVE_RECORD, LIVE_CANCELLER, LIVE_CANCELLING_MANIFEST };
+static inline enum live_what live_what_of_canceller(uint8_t kind)
+{
+    return kind == RECORD_MANIFEST ? LIVE_CANCELLING_MANIFEST : LIVE_CANCELLER;
+}
+static inline uint64_t place_row_bytes(const struct place *p)
+{
+    return (p->stored_bytes + RECORD_ALIGN_BYTES - 1) & ~(uint64_t)(RECORD_ALIGN_BYTES - 1);
+}
+/* The sum of a slab; a new one is zero. */
+DOL_MUST_CHECK enum dol_err live_sums_of(struct live_sums *l, uint64_t slab, struct live_sum **out);
+DOL_MUST_CHECK enum dol_err live_sums_add(struct live_sums *l, const struct place *place, enum live_what what,
+                                          enum live_change change);
+/* A current record comes, or goes. */
+DOL_MUST_CHECK enum dol_err apply_live(struct apply *a, const struct place *place, enum live_change change);
+/* A record is current no more. canceller (may be NULL): the one without which it would be current again, should the log
+ * be read anew. hash: of chunks and lists. */
+DOL_MUST_CHECK enum dol_err apply_bury(struct apply *a, const struct place *place, struct lsn lsn, uint8_t kind,
+                                       const struct pending_record *canceller, const struct sha256 *hash);
+/* A chunk or list has references again. */
+DOL_MUST_CHECK enum dol_err apply_unbury(struct apply *a, const struct place *place, struct lsn lsn);
+/* The graves that a delete names are kept shut by it from now on. */
+DOL_MUST_CHECK enum dol_err apply_inherit(struct apply *a, const struct pending_record *rec, struct bytes graves);
+/* A copy of a buried record is buried, too. ENOTFOUND: the record has no grave in `from`. */
+DOL_MUST_CHECK enum dol_err apply_bury_copy(struct apply *a, uint64_t from, const struct place *place, struct lsn lsn);
+/* ENOTFOUND: it has none. */
+DOL_MUST_CHECK enum dol_err apply_grave(struct apply *a, uint64_t slab, struct lsn lsn, struct grave_row *out);
+/* The place of a record that keeps graves shut, if it is one and lay in `from`. */
+DOL_MUST_CHECK enum dol_err apply_canceller_moved(struct apply *a, uint64_t from, const struct pending_record *rec);
+/* A grave goes with its slab. */
+DOL_MUST_CHECK enum dol_err apply_unbury_final(struct apply *a, uint64_t slab, struct lsn lsn,
+                                               const struct grave_row *grave);
+/* Brings the sums into `live`. */
+DOL_MUST_CHECK enum dol_err apply_live_finish(struct apply *a);
+/* After all other records of the batch: places of copied records. */
+DOL_MUST_CHECK enum dol_err apply_moved(struct apply *a, const struct pending_record *rec);
+/* After those. */
+DOL_MUST_CHECK enum dol_err apply_freed(struct apply *a, const struct pending_record *rec);
+/* Something does not fit: logged once, nothing is freed any more, and the next open begins anew. */
+void index_unsure(struct index *ix, const char *what);
+
+DOL_MUST_CHECK enum dol_err apply_begin(struct apply *a, struct index *ix);
+/* Sums and state, then the commit; a->txn is gone whatever the outcome. */
+DOL_MUST_CHECK enum dol_err apply_commit(struct apply *a);
+void apply_close(struct apply *a);
+DOL_MUST_CHECK enum dol_err apply_row_delete(MDB_cursor *mc, struct bytes key);
+DOL_MUST_CHECK enum dol_err apply_body_row_put(MDB_cursor *mc, enum index_table table, struct bytes key,
+                                               const struct body_row *row);
+DOL_MUST_CHECK enum dol_err apply_slab_load(struct apply *a, uint64_t slab, struct slab_row *row);
+DOL_MUST_CHECK enum dol_err apply_slab_save(struct apply *a, struct slab_row *row);
+/* The row of a chunk or list as it lies there. */
+DOL_MUST_CHECK enum dol_err apply_ref_row_get(struct apply *a, uint8_t kind, const struct sha256 *hash,
+                                              struct ref_row *out);
+DOL_MUST_CHECK enum dol_err apply_ref_row_put(struct apply *a, uint8_t kind, const struct sha256 *hash,
+                                              const struct ref_row *row);
+static inline bool ref_row_is_live(const struct ref_row *r)
+{
+    const struct lsn never = {0, 0};
+    return (r->flags & REF_ROW_STORED) != 0 && lsn_compare(r->dead_since, never) == 0;
+}
+
 /* Any other kept kind, in LSN order. */
 DOL_MUST_CHECK enum dol_err apply_record(struct apply *a, const struct pending_record *rec);
 DOL_MUST_CHECK enum dol_err apply_slab(struct apply *a, const struct index_slab *after);

@@ -6,7 +6,8 @@
  *   buckets   be64 id                                 the bucket's body, or a tombstone
  *   names     bucket name                             the bucket's body, or a tombstone
  *   chunks, lists   hash                              the place
- *   uploads   be64 bucket, upload id, be32 0          present, or a tombstone
+ *   uploads   be64 bucket, code, upload id            the upload's body, or a tombstone
+ *   parts     be64 bucket, upload id, be32 part       the part's body; gone when the upload is
  *   settings  record kind, name                       the value, or a tombstone
  *
  * Most reads ask for what isn't here: a filter of counters, by hash of the key (objects: without the version), answers

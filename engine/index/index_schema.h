@@ -12,8 +12,13 @@
  *   chunks     SHA-256 of a chunk                     struct ref_row
  *   lists      SHA-256 of a chunk list                struct ref_row
  *   members    SHA-256 of a chunk list                its array of chunk references
- *   uploads    be64 bucket, upload id (16), be32 part struct body_row: upload or part body; part 0 is the upload itself
- *   settings   record kind (1), name                  value
+ *   uploads    as objects, with upload ids            struct body_row: upload body
+ *   parts      be64 bucket, upload id (16), be32 part struct body_row: part body
+ *   settings   record kind (1), name                  struct body_row: value; removed ones stay, as the last word
+ *   live       be64 slab                              struct live_row: what of the slab is needed
+ *   graves     be64 slab, be64 run, be64 counter      struct grave_row: a record of the slab that is void
+ *   cancels    be64 run, be64 counter of a record     struct cancel_row: the graves that it alone keeps shut
+ *   moves      be64 slab, be64 slab it was copied to  nothing
  *
  * Each table is an LMDB database of its own: random inserts into chunks don't touch the pages of objects, keys carry no
  * prefix.
@@ -28,7 +33,7 @@
 
 #include "index.h"
 
-#define INDEX_SCHEMA_VERSION 1u
+#define INDEX_SCHEMA_VERSION 3u
 
 /* Numbers are part of CRCs and of overlay keys. */
 enum index_table {
@@ -42,6 +47,11 @@ enum index_table {
     TABLE_MEMBERS,
     TABLE_UPLOADS,
     TABLE_SETTINGS,
+    TABLE_PARTS,
+    TABLE_LIVE,
+    TABLE_GRAVES,
+    TABLE_CANCELS,
+    TABLE_MOVES,
     TABLE_END
 };
 extern const char *const table_names[TABLE_END];
@@ -78,8 +88,9 @@ struct index_state {
     uint64_t buckets;
     uint64_t chunks;
     uint64_t commits;
+    uint64_t live_bytes; /* of all slabs */
 };
-#define STATE_BYTES 96u
+#define STATE_BYTES 104u
 void state_encode(const struct index_state *s, uint8_t out[STATE_BYTES]);
 /* EFORMAT: another schema version. */
 DOL_MUST_CHECK enum dol_err state_decode(struct bytes payload, struct index_state *out);
@@ -116,22 +127,74 @@ struct ref_row {
 void ref_row_encode(const struct ref_row *r, uint8_t out[REF_ROW_BYTES]);
 DOL_MUST_CHECK enum dol_err ref_row_decode(struct bytes payload, struct ref_row *out);
 
-/* ---- rows that carry a record's body: objects, buckets, uploads ---- */
+/* ---- rows that carry a record's body: objects, buckets, uploads, parts ---- */
 
-enum { BODY_ROW_MARKER = 1 }; /* objects: a delete marker */
-#define BODY_ROW_BYTES 44u
+enum {
+    BODY_ROW_MARKER = 1, /* objects: a delete marker */
+    BODY_ROW_META = 2,   /* objects: an object-meta was taken in; meta_lsn and meta_place are there */
+    BODY_ROW_REMOVED = 4 /* settings: has no value any more */
+};
+#define BODY_ROW_BYTES     44u
+#define BODY_ROW_BYTES_MAX (BODY_ROW_BYTES + 40u)
 struct body_row {
     uint8_t flags;
     struct lsn lsn;
     struct place place;
+    struct lsn meta_lsn; /* of the newest object-meta, and where it lies */
+    struct place meta_place;
     struct bytes body;
 };
-void body_row_encode(const struct body_row *r, uint8_t out[BODY_ROW_BYTES]); /* all but the body */
+/* All but the body; its length. */
+size_t body_row_encode(const struct body_row *r, uint8_t out[BODY_ROW_BYTES_MAX]);
 DOL_MUST_CHECK enum dol_err body_row_decode(struct bytes payload, struct body_row *out);
 
-#define UPLOAD_ID_BYTES  16u
-#define UPLOAD_KEY_BYTES 28u
-void upload_key_encode(uint64_t bucket, const uint8_t upload_id[UPLOAD_ID_BYTES], uint32_t part,
-                       uint8_t out[UPLOAD_KEY_BYTES]);
+#define UPLOAD_ID_BYTES 16u
+#define PART_KEY_BYTES  28u
+void part_key_encode(uint64_t bucket, const uint8_t upload_id[UPLOAD_ID_BYTES], uint32_t part,
+                     uint8_t out[PART_KEY_BYTES]);
+uint32_t part_key_number(const uint8_t key[PART_KEY_BYTES]);
+
+/* ---- what of a slab is needed, and what is void ---- */
+
+/*
+ * A record is *current* while it tells the state of something; a record that was current and no longer is has a
+ * *grave*, and so has a chunk without references. `bytes` are stored bytes with their alignment, as they lie in rows.
+ */
+struct live_row {
+    uint64_t bytes;   /* of current records, and of deletes and upload ends in `cancels` */
+    uint64_t records; /* current */
+    uint64_t cancels; /* rows of `cancels` whose record lies in this slab */
+};
+#define LIVE_ROW_BYTES 24u
+void live_row_encode(const struct live_row *r, uint8_t out[LIVE_ROW_BYTES]);
+DOL_MUST_CHECK enum dol_err live_row_decode(struct bytes payload, struct live_row *out);
+
+#define LSN_KEY_BYTES   16u
+#define GRAVE_KEY_BYTES (8u + LSN_KEY_BYTES)
+void lsn_key_encode(struct lsn lsn, uint8_t out[LSN_KEY_BYTES]);
+struct lsn lsn_key_decode(const uint8_t in[LSN_KEY_BYTES]);
+#define MOVE_KEY_BYTES 16u
+void grave_key_encode(uint64_t slab, struct lsn lsn, uint8_t out[GRAVE_KEY_BYTES]);
+
+struct grave_row {
+    uint8_t kind;           /* of the record in the grave */
+    uint8_t canceller_kind; /* of the record without which it would be current again; 0: there is none */
+    struct lsn canceller;
+    struct place canceller_place; /* when the grave was dug */
+    struct sha256 hash;           /* chunks and lists */
+};
+#define GRAVE_ROW_BYTES 76u
+void grave_row_encode(const struct grave_row *r, uint8_t out[GRAVE_ROW_BYTES]);
+DOL_MUST_CHECK enum dol_err grave_row_decode(struct bytes payload, struct grave_row *out);
+
+/* A record that keeps graves of other slabs shut. It goes with the last of them. */
+struct cancel_row {
+    uint8_t kind;
+    struct place place;
+    struct bytes graves; /* count * GRAVE_REF_BYTES */
+};
+#define CANCEL_ROW_BYTES 28u
+void cancel_row_encode(const struct cancel_row *r, uint8_t out[CANCEL_ROW_BYTES]); /* all but the graves */
+DOL_MUST_CHECK enum dol_err cancel_row_decode(struct bytes payload, struct cancel_row *out);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * Objects as readers see them: the overlay and LMDB merged, newest version first, tombstones hiding what they name.
  *
- * All reads of "the first" of something are one search, view_first_object(): the first live version at or above a
+ * All reads of "the first" of something, uploads too, are one search, view_first(): the first live one at or above a
  * position. As versions sort newest first within their key, it is the newest of the first key. All versions of one key
  * are looked through under one hold of the overlay's lock, so that an overwrite (new version in, replaced one out, in
  * one step) cannot be seen half.
@@ -10,30 +10,29 @@
 #include "index_impl.h"
 #include "le.h"
 
-#define OVERLAY_OBJECT_HEAD_BYTES 9u /* table, bucket */
+#define OVERLAY_TREE_HEAD_BYTES 9u /* table, bucket */
 
 struct merge {
-    struct index_view *v;
-    uint64_t bucket;
+    const struct tree_position *from;
     struct tree_cursor *tree;
     bool applied;                    /* tree is at a leaf */
     const struct overlay_node *node; /* NULL: none in this bucket */
 };
 
-/* code and inverted version */
+/* code and suffix */
 static struct bytes node_position(const struct overlay_node *node)
 {
-    return bytes_of(node->key + OVERLAY_OBJECT_HEAD_BYTES, node->key_len - OVERLAY_OBJECT_HEAD_BYTES);
+    return bytes_of(node->key + OVERLAY_TREE_HEAD_BYTES, node->key_len - OVERLAY_TREE_HEAD_BYTES);
 }
 
 static struct bytes tree_position(const struct tree_cursor *tc)
 {
-    return bytes_of(tc->code, tc->code_len + KEY_VERSION_BYTES);
+    return bytes_of(tc->code, tc->code_len + TREE_SUFFIX_BYTES);
 }
 
 static const struct overlay_node *node_in_bucket(const struct merge *m, const struct overlay_node *node)
 {
-    if (node == NULL || node->key[0] != TABLE_OBJECTS || be64_get(node->key + 1) != m->bucket)
+    if (node == NULL || node->key[0] != m->from->table || be64_get(node->key + 1) != m->from->bucket)
         return NULL;
     return node;
 }
@@ -45,37 +44,37 @@ static enum dol_err merge_step_applied(struct merge *m)
     return err == DOL_ENOTFOUND ? DOL_OK : err;
 }
 
-static enum dol_err hit_applied(const struct tree_cursor *tc, struct object_hit *out)
+static enum dol_err hit_applied(const struct tree_cursor *tc, struct tree_hit *out)
 {
     struct body_row row;
     enum dol_err err = body_row_decode(tc->payload, &row);
     if (err != DOL_OK)
         return err;
-    *out = (struct object_hit){
+    *out = (struct tree_hit){
         .code = bytes_of(tc->code, tc->code_len),
         .object = {.lsn = row.lsn, .place = row.place, .body = row.body},
     };
     return DOL_OK;
 }
 
-static void hit_published(const struct overlay_node *node, struct object_hit *out)
+static void hit_published(const struct overlay_node *node, struct tree_hit *out)
 {
     struct bytes position = node_position(node);
-    *out = (struct object_hit){
-        .code = bytes_of(position.data, position.len - KEY_VERSION_BYTES),
+    *out = (struct tree_hit){
+        .code = bytes_of(position.data, position.len - TREE_SUFFIX_BYTES),
         .object = {.lsn = node->record_lsn, .place = node->place, .body = node->value},
     };
 }
 
 static bool same_code(struct bytes a, struct bytes b)
 {
-    return bytes_equal(bytes_of(a.data, a.len - KEY_VERSION_BYTES), bytes_of(b.data, b.len - KEY_VERSION_BYTES));
+    return bytes_equal(bytes_of(a.data, a.len - TREE_SUFFIX_BYTES), bytes_of(b.data, b.len - TREE_SUFFIX_BYTES));
 }
 
 enum merge_result { MERGE_HIT, MERGE_PAUSE, MERGE_END };
 
 /* Lock held, m->node sought. PAUSE: at the first node of another key, after many steps. */
-static enum dol_err merge_run(struct merge *m, struct object_hit *out, enum merge_result *result)
+static enum dol_err merge_run(struct merge *m, struct tree_hit *out, enum merge_result *result)
 {
     enum dol_err err;
     *result = MERGE_HIT;
@@ -108,18 +107,18 @@ static enum dol_err merge_run(struct merge *m, struct object_hit *out, enum merg
     }
 }
 
-enum dol_err view_first_object(struct index_view *v, uint64_t bucket, struct bytes from, struct object_hit *out)
+enum dol_err view_first(struct index_view *v, const struct tree_position *from, struct tree_hit *out)
 {
-    struct merge m = {.v = v, .bucket = bucket};
-    enum dol_err err = view_tree(v, &m.tree);
+    struct merge m = {.from = from};
+    enum dol_err err = view_tree(v, from->table, &m.tree);
     if (err != DOL_OK)
         return err;
-    err = tree_seek(m.tree, bucket, from, NULL);
+    err = tree_seek(m.tree, from->bucket, from->code, from->suffix);
     m.applied = err == DOL_OK;
     if (err != DOL_OK && err != DOL_ENOTFOUND)
-        return index_noted(v->ix, err, "an object's row");
+        return index_noted(v->ix, err, "the row of an object or upload");
     enum merge_result result = MERGE_PAUSE;
-    struct bytes key = overlay_key_object(v->key, bucket, from, NULL);
+    struct bytes key = overlay_key_tree(v->key, from->table, from->bucket, from->code, from->suffix);
     do {
         overlay_read_lock(&v->ix->overlay);
         m.node = node_in_bucket(&m, overlay_seek(&v->ix->overlay, key));
@@ -131,18 +130,24 @@ enum dol_err view_first_object(struct index_view *v, uint64_t bucket, struct byt
     } while (err == DOL_OK && result == MERGE_PAUSE);
     if (err == DOL_OK && result == MERGE_END)
         return DOL_ENOTFOUND;
-    return index_noted(v->ix, err, "an object's row");
+    return index_noted(v->ix, err, "the row of an object or upload");
+}
+
+static enum dol_err first_object(struct index_view *v, uint64_t bucket, struct bytes code, struct tree_hit *out)
+{
+    const struct tree_position from = {.table = TABLE_OBJECTS, .bucket = bucket, .code = code};
+    return view_first(v, &from, out);
 }
 
 /* The newest version of one key. Most keys asked for aren't in the overlay: then LMDB alone knows. */
-static enum dol_err view_newest_object(struct index_view *v, uint64_t bucket, struct bytes code, struct object_hit *out)
+static enum dol_err view_newest_object(struct index_view *v, uint64_t bucket, struct bytes code, struct tree_hit *out)
 {
     enum dol_err err;
     if (overlay_may_have(&v->ix->overlay, overlay_key_object(v->key, bucket, code, NULL))) {
-        err = view_first_object(v, bucket, code, out);
+        err = first_object(v, bucket, code, out);
     } else {
         struct tree_cursor *tree;
-        err = view_tree(v, &tree);
+        err = view_tree(v, TABLE_OBJECTS, &tree);
         if (err == DOL_OK)
             err = tree_seek(tree, bucket, code, NULL);
         if (err == DOL_OK)
@@ -159,7 +164,7 @@ enum dol_err index_object_get(struct index_view *v, uint64_t bucket, struct byte
         return DOL_ENOTFOUND;
     uint8_t buffer[KEY_CODE_BYTES_MAX];
     struct bytes code = bytes_of(buffer, key_code_encode(key, buffer));
-    struct object_hit hit;
+    struct tree_hit hit;
     if (version == NULL) {
         enum dol_err err = view_newest_object(v, bucket, code, &hit);
         if (err == DOL_OK)
@@ -179,7 +184,7 @@ enum dol_err index_object_get(struct index_view *v, uint64_t bucket, struct byte
     struct bytes payload;
     uint8_t inverted[KEY_VERSION_BYTES];
     key_version_invert(version->b, inverted);
-    enum dol_err err = view_tree(v, &tree);
+    enum dol_err err = view_tree(v, TABLE_OBJECTS, &tree);
     if (err == DOL_OK)
         err = tree_get(tree, bucket, code, inverted, &payload);
     if (err == DOL_OK)
@@ -201,8 +206,8 @@ enum dol_err index_object_next(struct index_view *v, uint64_t bucket, struct byt
     }
     if (after.len > 0)
         len = inclusive ? key_code_encode(after, buffer) : key_code_encode_after(after, buffer);
-    struct object_hit hit;
-    enum dol_err err = view_first_object(v, bucket, bytes_of(buffer, len), &hit);
+    struct tree_hit hit;
+    enum dol_err err = first_object(v, bucket, bytes_of(buffer, len), &hit);
     if (err == DOL_OK)
         err = index_noted(v->ix, key_code_decode(hit.code.data, hit.code.len, key_out, key_len), "an object's key");
     if (err == DOL_OK)
@@ -210,68 +215,15 @@ enum dol_err index_object_next(struct index_view *v, uint64_t bucket, struct byt
     return err;
 }
 
-/* Is this upload row of LMDB still there for the overlay? */
-static bool upload_is_live(struct index_view *v, struct bytes key)
-{
-    const struct overlay_node *node = overlay_find(&v->ix->overlay, overlay_key(v->key, TABLE_UPLOADS, key));
-    return node == NULL || node->type == OVERLAY_VALUE;
-}
-
-static enum dol_err uploads_any(struct index_view *v, uint64_t bucket, bool *any)
-{
-    uint8_t from[UPLOAD_KEY_BYTES];
-    static const uint8_t first[UPLOAD_ID_BYTES];
-    upload_key_encode(bucket, first, 0, from);
-    *any = false;
-
-    overlay_read_lock(&v->ix->overlay);
-    const struct overlay_node *node =
-        overlay_seek(&v->ix->overlay, overlay_key(v->key, TABLE_UPLOADS, bytes_of(from, sizeof from)));
-    for (; node != NULL && node->key[0] == TABLE_UPLOADS && be64_get(node->key + 1) == bucket && !*any;
-         node = overlay_next(node))
-        *any = node->type == OVERLAY_VALUE;
-    overlay_read_unlock(&v->ix->overlay);
-    if (*any)
-        return DOL_OK;
-
-    MDB_cursor *mc;
-    MDB_val k = {sizeof from, from};
-    MDB_val value;
-    int rc = mdb_cursor_open(v->txn, v->ix->dbi[TABLE_UPLOADS], &mc);
-    if (rc != MDB_SUCCESS)
-        return schema_err(rc);
-    for (rc = mdb_cursor_get(mc, &k, &value, MDB_SET_RANGE); rc == MDB_SUCCESS;
-         rc = mdb_cursor_get(mc, &k, &value, MDB_NEXT)) {
-        struct bytes payload;
-        if (table_check(TABLE_UPLOADS, &k, &value, &payload) != DOL_OK || k.mv_size != UPLOAD_KEY_BYTES) {
-            mdb_cursor_close(mc);
-            return DOL_ECORRUPT;
-        }
-        const uint8_t *key = k.mv_data;
-        if (be64_get(key) != bucket)
-            break;
-        bool is_upload = memcmp(key + UPLOAD_KEY_BYTES - 4, "\0\0\0\0", 4) == 0;
-        if (is_upload && upload_is_live(v, bytes_of(key, UPLOAD_KEY_BYTES))) {
-            *any = true;
-            break;
-        }
-    }
-    mdb_cursor_close(mc);
-    return rc == MDB_SUCCESS || rc == MDB_NOTFOUND ? DOL_OK : schema_err(rc);
-}
-
 enum dol_err index_bucket_is_empty(struct index_view *v, uint64_t bucket, bool *empty)
 {
-    struct object_hit hit;
-    enum dol_err err = view_first_object(v, bucket, bytes_of(NULL, 0), &hit);
-    if (err == DOL_OK) {
-        *empty = false;
-        return DOL_OK;
-    }
-    if (err != DOL_ENOTFOUND)
+    struct tree_hit hit;
+    const struct tree_position upload = {.table = TABLE_UPLOADS, .bucket = bucket};
+    enum dol_err err = first_object(v, bucket, bytes_of(NULL, 0), &hit);
+    if (err == DOL_ENOTFOUND)
+        err = view_first(v, &upload, &hit);
+    if (err != DOL_OK && err != DOL_ENOTFOUND)
         return err;
-    bool any;
-    err = uploads_any(v, bucket, &any);
-    *empty = !any;
-    return index_noted(v->ix, err, "an upload's row");
+    *empty = err == DOL_ENOTFOUND;
+    return DOL_OK;
 }

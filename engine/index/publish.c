@@ -336,24 +336,39 @@ static enum dol_err publish_bucket_delete(struct publish *p, struct pending_reco
 static enum dol_err publish_upload(struct publish *p, struct pending_record *rec)
 {
     struct upload_body u;
-    struct upload_end_body e;
-    uint8_t key[UPLOAD_KEY_BYTES];
-    enum overlay_type type = OVERLAY_VALUE;
-    enum dol_err err;
-    if (rec->kind == RECORD_UPLOAD) {
-        err = upload_body_decode(rec->payload, &u);
-        if (err == DOL_OK)
-            upload_key_encode(u.bucket, u.upload_id, 0, key);
-    } else {
-        err = upload_end_decode(rec->payload, &e);
-        if (err == DOL_OK)
-            upload_key_encode(e.bucket, e.upload_id, 0, key);
-        type = OVERLAY_TOMBSTONE;
-    }
+    enum dol_err err = upload_body_decode(rec->payload, &u);
+    if (err == DOL_OK)
+        err = publish_code(p, rec, u.bucket, u.key);
     if (err != DOL_OK)
         return err;
-    return publish_node(p, type, overlay_key(p->key, TABLE_UPLOADS, bytes_of(key, sizeof key)), rec, rec->payload,
-                        NULL);
+    struct bytes key = overlay_key_tree(p->key, TABLE_UPLOADS, u.bucket, rec->code, u.upload_id);
+    return publish_node(p, OVERLAY_VALUE, key, rec, rec->payload, NULL);
+}
+
+static enum dol_err publish_upload_end(struct publish *p, struct pending_record *rec)
+{
+    struct upload_end_body e;
+    enum dol_err err = upload_end_decode(rec->payload, &e);
+    if (err == DOL_OK)
+        err = publish_code(p, rec, e.bucket, e.key);
+    if (err != DOL_OK)
+        return err;
+    struct bytes key = overlay_key_tree(p->key, TABLE_UPLOADS, e.bucket, rec->code, e.upload_id);
+    return publish_node(p, OVERLAY_TOMBSTONE, key, rec, bytes_of(NULL, 0), NULL);
+}
+
+static enum dol_err publish_part(struct publish *p, struct pending_record *rec)
+{
+    struct upload_part_body part;
+    uint8_t key[PART_KEY_BYTES];
+    enum dol_err err = upload_part_decode(rec->payload, &part);
+    if (err == DOL_OK)
+        err = publish_code(p, rec, part.bucket, part.key);
+    if (err != DOL_OK)
+        return err;
+    part_key_encode(part.bucket, part.upload_id, part.part.number, key);
+    return publish_node(p, OVERLAY_VALUE, overlay_key(p->key, TABLE_PARTS, bytes_of(key, sizeof key)), rec,
+                        rec->payload, NULL);
 }
 
 static enum dol_err publish_setting(struct publish *p, struct pending_record *rec)
@@ -383,11 +398,58 @@ static enum dol_err publish_chunk(struct publish *p, struct pending_record *rec)
     return publish_node(p, OVERLAY_VALUE, overlay_key(p->key, table, hash), rec, bytes_of(NULL, 0), NULL);
 }
 
-static enum dol_err publish_part(struct publish *p, struct pending_record *rec)
+/* Of each copied record: what tells the thing it speaks of. Nothing is visible: until it is applied, both copies are
+ * there. */
+static enum dol_err publish_moved_one(struct publish *p, const struct index_record *in, struct pending_record *out)
 {
-    (void)p;
+    struct manifest m;
+    struct object_meta_body meta;
+    struct upload_body u;
     struct upload_part_body part;
-    return upload_part_decode(rec->payload, &part);
+    enum dol_err err = DOL_OK;
+    uint8_t *payload = row_alloc(p->row, in->payload.len);
+    if (payload == NULL)
+        return DOL_ENOMEM;
+    if (in->payload.len > 0)
+        memcpy(payload, in->payload.data, in->payload.len);
+    *out = (struct pending_record){
+        .kind = in->kind, .lsn = in->lsn, .place = in->place, .payload = bytes_of(payload, in->payload.len)};
+    if (!place_is_possible(&in->place))
+        return DOL_ECORRUPT;
+    switch (in->kind) {
+    case RECORD_CHUNK:
+        return in->payload.len == sizeof(struct sha256) ? DOL_OK : DOL_ECORRUPT;
+    case RECORD_MANIFEST:
+        err = manifest_decode(out->payload, &m);
+        return err == DOL_OK ? publish_code(p, out, m.bucket, m.key) : err;
+    case RECORD_OBJECT_META:
+        err = object_meta_decode(out->payload, &meta);
+        return err == DOL_OK ? publish_code(p, out, meta.bucket, meta.key) : err;
+    case RECORD_UPLOAD:
+        err = upload_body_decode(out->payload, &u);
+        return err == DOL_OK ? publish_code(p, out, u.bucket, u.key) : err;
+    case RECORD_UPLOAD_PART:
+        err = upload_part_decode(out->payload, &part);
+        return err == DOL_OK ? publish_code(p, out, part.bucket, part.key) : err;
+    default:
+        return DOL_OK;
+    }
+}
+
+static enum dol_err publish_moved(struct publish *p, const struct index_record *in, struct pending_record *rec)
+{
+    struct moved_body body;
+    enum dol_err err = moved_body_decode(rec->payload, &body);
+    if (err == DOL_OK && (in->moved == NULL || in->moved_count != body.count))
+        err = DOL_ECORRUPT;
+    if (err != DOL_OK)
+        return err;
+    rec->moved = row_alloc(p->row, body.count * sizeof rec->moved[0]);
+    if (rec->moved == NULL)
+        return DOL_ENOMEM;
+    for (; rec->moved_count < body.count && err == DOL_OK; rec->moved_count++)
+        err = publish_moved_one(p, &in->moved[rec->moved_count], &rec->moved[rec->moved_count]);
+    return err;
 }
 
 static enum dol_err publish_verdict(struct publish *p, struct pending_record *rec)
@@ -411,7 +473,7 @@ static publish_fn *const publish_by_kind[RECORD_KIND_MAX + 1] = {
     [RECORD_BUCKET_DELETE] = publish_bucket_delete,
     [RECORD_UPLOAD] = publish_upload,
     [RECORD_UPLOAD_PART] = publish_part,
-    [RECORD_UPLOAD_END] = publish_upload,
+    [RECORD_UPLOAD_END] = publish_upload_end,
     [RECORD_END] = publish_verdict,
     [RECORD_FREED] = publish_verdict,
     [RECORD_USER] = publish_setting,
@@ -433,7 +495,8 @@ static enum dol_err publish_record(struct publish *p, const struct index_record 
     struct pending_row *row = p->row;
     if (lsn_compare(in->lsn, row->highest) > 0)
         row->highest = in->lsn;
-    if (in->kind > RECORD_KIND_MAX || publish_by_kind[in->kind] == NULL || lsn_compare(in->lsn, applied) <= 0)
+    bool kept = in->kind == RECORD_MOVED || (in->kind <= RECORD_KIND_MAX && publish_by_kind[in->kind] != NULL);
+    if (!kept || lsn_compare(in->lsn, applied) <= 0)
         return DOL_OK;
     if (!place_is_sound(&in->place))
         return DOL_ECORRUPT;
@@ -451,7 +514,7 @@ static enum dol_err publish_record(struct publish *p, const struct index_record 
         .place = in->place,
         .payload = bytes_of(payload, in->payload.len),
     };
-    return publish_by_kind[in->kind](p, rec);
+    return in->kind == RECORD_MOVED ? publish_moved(p, in, rec) : publish_by_kind[in->kind](p, rec);
 }
 
 enum dol_err index_publish(struct index *ix, const struct index_row *in)

@@ -14,7 +14,8 @@ const char *const table_names[TABLE_END] = {
     [TABLE_STATE] = "state",       [TABLE_SLABS] = "slabs",     [TABLE_BUCKETS] = "buckets",
     [TABLE_NAMES] = "names",       [TABLE_OBJECTS] = "objects", [TABLE_CHUNKS] = "chunks",
     [TABLE_LISTS] = "lists",       [TABLE_MEMBERS] = "members", [TABLE_UPLOADS] = "uploads",
-    [TABLE_SETTINGS] = "settings",
+    [TABLE_SETTINGS] = "settings", [TABLE_PARTS] = "parts",     [TABLE_LIVE] = "live",
+    [TABLE_GRAVES] = "graves",     [TABLE_CANCELS] = "cancels", [TABLE_MOVES] = "moves",
 };
 
 enum dol_err schema_err(int rc)
@@ -170,6 +171,7 @@ void state_encode(const struct index_state *s, uint8_t out[STATE_BYTES])
     p = put_u64(p, s->buckets);
     p = put_u64(p, s->chunks);
     p = put_u64(p, s->commits);
+    p = put_u64(p, s->live_bytes);
     dol_assert(p == out + STATE_BYTES);
 }
 
@@ -192,6 +194,7 @@ enum dol_err state_decode(struct bytes payload, struct index_state *out)
     out->buckets = get_u64(&p);
     out->chunks = get_u64(&p);
     out->commits = get_u64(&p);
+    out->live_bytes = get_u64(&p);
     return DOL_OK;
 }
 
@@ -265,35 +268,140 @@ enum dol_err ref_row_decode(struct bytes payload, struct ref_row *out)
 
 /* ---- rows with bodies ---- */
 
-void body_row_encode(const struct body_row *r, uint8_t out[BODY_ROW_BYTES])
+size_t body_row_encode(const struct body_row *r, uint8_t out[BODY_ROW_BYTES_MAX])
 {
     out[0] = r->flags;
     out[1] = out[2] = out[3] = 0;
     uint8_t *p = put_lsn(out + 4, r->lsn);
     place_encode(&r->place, p);
-    dol_assert(p + PLACE_BYTES == out + BODY_ROW_BYTES);
+    p += PLACE_BYTES;
+    dol_assert(p == out + BODY_ROW_BYTES);
+    if ((r->flags & BODY_ROW_META) == 0)
+        return BODY_ROW_BYTES;
+    p = put_lsn(p, r->meta_lsn);
+    place_encode(&r->meta_place, p);
+    return BODY_ROW_BYTES_MAX;
 }
 
 enum dol_err body_row_decode(struct bytes payload, struct body_row *out)
 {
-    if (payload.len < BODY_ROW_BYTES)
+    size_t head = BODY_ROW_BYTES;
+    if (payload.len < head)
         return DOL_ECORRUPT;
     const uint8_t *p = payload.data;
-    out->flags = p[0];
+    *out = (struct body_row){.flags = p[0]};
     p += 4;
     out->lsn = get_lsn(&p);
     if (place_decode(p, &out->place) != DOL_OK)
         return DOL_ECORRUPT;
     p += PLACE_BYTES;
-    out->body = bytes_of(p, payload.len - BODY_ROW_BYTES);
+    if ((out->flags & BODY_ROW_META) != 0) {
+        head = BODY_ROW_BYTES_MAX;
+        if (payload.len < head)
+            return DOL_ECORRUPT;
+        out->meta_lsn = get_lsn(&p);
+        if (place_decode(p, &out->meta_place) != DOL_OK)
+            return DOL_ECORRUPT;
+        p += PLACE_BYTES;
+    }
+    out->body = bytes_of(p, payload.len - head);
     return DOL_OK;
 }
 
-void upload_key_encode(uint64_t bucket, const uint8_t upload_id[UPLOAD_ID_BYTES], uint32_t part,
-                       uint8_t out[UPLOAD_KEY_BYTES])
+void part_key_encode(uint64_t bucket, const uint8_t upload_id[UPLOAD_ID_BYTES], uint32_t part,
+                     uint8_t out[PART_KEY_BYTES])
 {
     be64_put(out, bucket);
     memcpy(out + 8, upload_id, UPLOAD_ID_BYTES);
     for (unsigned i = 0; i < 4; i++)
         out[24 + i] = (uint8_t)(part >> (24 - 8 * i));
+}
+
+uint32_t part_key_number(const uint8_t key[PART_KEY_BYTES])
+{
+    return (uint32_t)(be64_get(key + PART_KEY_BYTES - 8) & UINT32_MAX);
+}
+
+/* ---- what of a slab is needed, and what is void ---- */
+
+void live_row_encode(const struct live_row *r, uint8_t out[LIVE_ROW_BYTES])
+{
+    uint8_t *p = put_u64(out, r->bytes);
+    p = put_u64(p, r->records);
+    p = put_u64(p, r->cancels);
+    dol_assert(p == out + LIVE_ROW_BYTES);
+}
+
+enum dol_err live_row_decode(struct bytes payload, struct live_row *out)
+{
+    if (payload.len != LIVE_ROW_BYTES)
+        return DOL_ECORRUPT;
+    const uint8_t *p = payload.data;
+    out->bytes = get_u64(&p);
+    out->records = get_u64(&p);
+    out->cancels = get_u64(&p);
+    return DOL_OK;
+}
+
+void lsn_key_encode(struct lsn lsn, uint8_t out[LSN_KEY_BYTES])
+{
+    be64_put(out, lsn.run);
+    be64_put(out + 8, lsn.counter);
+}
+
+struct lsn lsn_key_decode(const uint8_t in[LSN_KEY_BYTES])
+{
+    return (struct lsn){be64_get(in), be64_get(in + 8)};
+}
+
+void grave_key_encode(uint64_t slab, struct lsn lsn, uint8_t out[GRAVE_KEY_BYTES])
+{
+    be64_put(out, slab);
+    lsn_key_encode(lsn, out + 8);
+}
+
+void grave_row_encode(const struct grave_row *r, uint8_t out[GRAVE_ROW_BYTES])
+{
+    out[0] = r->kind;
+    out[1] = r->canceller_kind;
+    out[2] = out[3] = 0;
+    uint8_t *p = put_lsn(out + 4, r->canceller);
+    place_encode(&r->canceller_place, p);
+    p += PLACE_BYTES;
+    memcpy(p, r->hash.b, sizeof r->hash.b);
+    dol_assert(p + sizeof r->hash.b == out + GRAVE_ROW_BYTES);
+}
+
+enum dol_err grave_row_decode(struct bytes payload, struct grave_row *out)
+{
+    if (payload.len != GRAVE_ROW_BYTES)
+        return DOL_ECORRUPT;
+    const uint8_t *p = payload.data;
+    *out = (struct grave_row){.kind = p[0], .canceller_kind = p[1]};
+    p += 4;
+    out->canceller = get_lsn(&p);
+    if (out->canceller_kind != 0 && place_decode(p, &out->canceller_place) != DOL_OK)
+        return DOL_ECORRUPT;
+    p += PLACE_BYTES;
+    memcpy(out->hash.b, p, sizeof out->hash.b);
+    return DOL_OK;
+}
+
+void cancel_row_encode(const struct cancel_row *r, uint8_t out[CANCEL_ROW_BYTES])
+{
+    out[0] = r->kind;
+    out[1] = out[2] = out[3] = 0;
+    place_encode(&r->place, out + 4);
+}
+
+enum dol_err cancel_row_decode(struct bytes payload, struct cancel_row *out)
+{
+    if (payload.len < CANCEL_ROW_BYTES || (payload.len - CANCEL_ROW_BYTES) % GRAVE_REF_BYTES != 0)
+        return DOL_ECORRUPT;
+    const uint8_t *p = payload.data;
+    out->kind = p[0];
+    if (place_decode(p + 4, &out->place) != DOL_OK)
+        return DOL_ECORRUPT;
+    out->graves = bytes_of(p + CANCEL_ROW_BYTES, payload.len - CANCEL_ROW_BYTES);
+    return DOL_OK;
 }

@@ -1,6 +1,6 @@
 /*
- * Walking and changing the objects table. A cursor keeps the path of nodes from the bucket to its leaf, and the code
- * read on the way down, so that it can climb back to a directory's entry when a child node ends.
+ * Walking and changing a table of keys: objects, uploads. A cursor keeps the path of nodes from the bucket to its leaf,
+ * and the code read on the way down, so that it can climb back to a directory's entry when a child node ends.
  */
 #include "index_tree.h"
 
@@ -12,20 +12,20 @@
 
 struct tree_key {
     size_t len;
-    uint8_t b[NODE_BYTES + KEY_PIECE_BYTES + KEY_VERSION_BYTES];
+    uint8_t b[NODE_BYTES + KEY_PIECE_BYTES + TREE_SUFFIX_BYTES];
 };
 
 static void tree_key_make(struct tree_key *k, uint64_t node, const uint8_t *piece, size_t piece_len,
-                          const uint8_t *version)
+                          const uint8_t *suffix)
 {
     dol_assert(piece_len <= KEY_PIECE_BYTES);
     be64_put(k->b, node);
     if (piece_len > 0)
         memcpy(k->b + NODE_BYTES, piece, piece_len);
     k->len = NODE_BYTES + piece_len;
-    if (version != NULL) {
-        memcpy(k->b + k->len, version, KEY_VERSION_BYTES);
-        k->len += KEY_VERSION_BYTES;
+    if (suffix != NULL) {
+        memcpy(k->b + k->len, suffix, TREE_SUFFIX_BYTES);
+        k->len += TREE_SUFFIX_BYTES;
     }
 }
 
@@ -93,7 +93,7 @@ static enum dol_err tree_settle(struct tree_cursor *tc, int rc, MDB_val k, MDB_v
                 return err;
             continue;
         }
-        enum dol_err err = table_check(TABLE_OBJECTS, &k, &v, &tc->payload);
+        enum dol_err err = table_check(tc->table, &k, &v, &tc->payload);
         if (err != DOL_OK)
             return err;
         const uint8_t *rest = (const uint8_t *)k.mv_data + NODE_BYTES;
@@ -106,9 +106,9 @@ static enum dol_err tree_settle(struct tree_cursor *tc, int rc, MDB_val k, MDB_v
             rc = tree_range(tc, &key, &k, &v);
             continue;
         }
-        if (rest_len <= KEY_VERSION_BYTES || rest_len > KEY_PIECE_BYTES + KEY_VERSION_BYTES)
+        if (rest_len <= TREE_SUFFIX_BYTES || rest_len > KEY_PIECE_BYTES + TREE_SUFFIX_BYTES)
             return DOL_ECORRUPT;
-        size_t piece_len = rest_len - KEY_VERSION_BYTES;
+        size_t piece_len = rest_len - TREE_SUFFIX_BYTES;
         tc->code_len = tc->depth * KEY_PIECE_BYTES + piece_len;
         if (tc->code_len > KEY_CODE_BYTES_MAX)
             return DOL_ECORRUPT;
@@ -117,7 +117,7 @@ static enum dol_err tree_settle(struct tree_cursor *tc, int rc, MDB_val k, MDB_v
     }
 }
 
-enum dol_err tree_seek(struct tree_cursor *tc, uint64_t bucket, struct bytes code, const uint8_t *version)
+enum dol_err tree_seek(struct tree_cursor *tc, uint64_t bucket, struct bytes code, const uint8_t *suffix)
 {
     const uint8_t *pos = code.data;
     size_t left = code.len;
@@ -132,12 +132,12 @@ enum dol_err tree_seek(struct tree_cursor *tc, uint64_t bucket, struct bytes cod
         if (rc != MDB_SUCCESS || !key_is(&k, &key))
             return tree_settle(tc, rc, k, v);
         struct bytes payload;
-        if (table_check(TABLE_OBJECTS, &k, &v, &payload) != DOL_OK || tree_descend(tc, pos, payload) != DOL_OK)
+        if (table_check(tc->table, &k, &v, &payload) != DOL_OK || tree_descend(tc, pos, payload) != DOL_OK)
             return DOL_ECORRUPT;
         pos += KEY_PIECE_BYTES;
         left -= KEY_PIECE_BYTES;
     }
-    tree_key_make(&key, tc->nodes[tc->depth], pos, left, version);
+    tree_key_make(&key, tc->nodes[tc->depth], pos, left, suffix);
     rc = tree_range(tc, &key, &k, &v);
     return tree_settle(tc, rc, k, v);
 }
@@ -152,7 +152,7 @@ enum dol_err tree_next(struct tree_cursor *tc)
 enum tree_create { TREE_FIND, TREE_CREATE };
 
 /* The node that holds the last piece of a code, and that leaf's key. */
-static enum dol_err tree_locate(struct tree_cursor *tc, uint64_t bucket, struct bytes code, const uint8_t *version,
+static enum dol_err tree_locate(struct tree_cursor *tc, uint64_t bucket, struct bytes code, const uint8_t *suffix,
                                 enum tree_create create, uint64_t *next_node, struct tree_key *key)
 {
     const uint8_t *pos = code.data;
@@ -163,48 +163,48 @@ static enum dol_err tree_locate(struct tree_cursor *tc, uint64_t bucket, struct 
         struct bytes payload;
         uint8_t value[DIRECTORY_PAYLOAD_BYTES];
         tree_key_make(key, tc->nodes[tc->depth], pos, KEY_PIECE_BYTES, NULL);
-        enum dol_err err = table_get(tc->mc, TABLE_OBJECTS, bytes_of(key->b, key->len), &payload);
+        enum dol_err err = table_get(tc->mc, tc->table, bytes_of(key->b, key->len), &payload);
         if (err == DOL_ENOTFOUND && create == TREE_CREATE) {
             value[0] = TREE_DIRECTORY;
             be64_put(value + 1, TREE_CHILD_BIT | *next_node);
             (*next_node)++;
             payload = bytes_of(value, sizeof value);
-            err = table_put(tc->mc, TABLE_OBJECTS, bytes_of(key->b, key->len), &payload, 1);
+            err = table_put(tc->mc, tc->table, bytes_of(key->b, key->len), &payload, 1);
         }
         if (err == DOL_OK)
             err = tree_descend(tc, pos, payload);
         if (err != DOL_OK)
             return err;
     }
-    tree_key_make(key, tc->nodes[tc->depth], pos, left, version);
+    tree_key_make(key, tc->nodes[tc->depth], pos, left, suffix);
     return DOL_OK;
 }
 
-enum dol_err tree_get(struct tree_cursor *tc, uint64_t bucket, struct bytes code, const uint8_t *version,
+enum dol_err tree_get(struct tree_cursor *tc, uint64_t bucket, struct bytes code, const uint8_t *suffix,
                       struct bytes *payload)
 {
     struct tree_key key;
-    enum dol_err err = tree_locate(tc, bucket, code, version, TREE_FIND, NULL, &key);
-    return err != DOL_OK ? err : table_get(tc->mc, TABLE_OBJECTS, bytes_of(key.b, key.len), payload);
+    enum dol_err err = tree_locate(tc, bucket, code, suffix, TREE_FIND, NULL, &key);
+    return err != DOL_OK ? err : table_get(tc->mc, tc->table, bytes_of(key.b, key.len), payload);
 }
 
-enum dol_err tree_put(struct tree_cursor *tc, uint64_t bucket, struct bytes code, const uint8_t *version,
+enum dol_err tree_put(struct tree_cursor *tc, uint64_t bucket, struct bytes code, const uint8_t *suffix,
                       const struct body_row *row, uint64_t *next_node)
 {
     struct tree_key key;
-    enum dol_err err = tree_locate(tc, bucket, code, version, TREE_CREATE, next_node, &key);
+    enum dol_err err = tree_locate(tc, bucket, code, suffix, TREE_CREATE, next_node, &key);
     if (err != DOL_OK)
         return err;
-    uint8_t head[BODY_ROW_BYTES];
-    body_row_encode(row, head);
-    const struct bytes parts[] = {bytes_of(head, sizeof head), row->body};
-    return table_put(tc->mc, TABLE_OBJECTS, bytes_of(key.b, key.len), parts, 2);
+    uint8_t head[BODY_ROW_BYTES_MAX];
+    size_t head_len = body_row_encode(row, head);
+    const struct bytes parts[] = {bytes_of(head, head_len), row->body};
+    return table_put(tc->mc, tc->table, bytes_of(key.b, key.len), parts, 2);
 }
 
-enum dol_err tree_delete(struct tree_cursor *tc, uint64_t bucket, struct bytes code, const uint8_t *version)
+enum dol_err tree_delete(struct tree_cursor *tc, uint64_t bucket, struct bytes code, const uint8_t *suffix)
 {
     struct tree_key key;
-    enum dol_err err = tree_locate(tc, bucket, code, version, TREE_FIND, NULL, &key);
+    enum dol_err err = tree_locate(tc, bucket, code, suffix, TREE_FIND, NULL, &key);
     if (err != DOL_OK)
         return err;
     for (;;) {

@@ -1,5 +1,5 @@
 /*
- * Views: pinning, and the getters of everything but objects.
+ * Views: pinning, and the getters of everything but objects and uploads.
  *
  * A view is registered first, then opens its LMDB snapshot: what a later commit trims from the overlay is then either
  * still linked, because this view is older, or in the snapshot. Views are pooled: a read transaction is reset and
@@ -21,8 +21,10 @@ static struct index_view *view_of(struct list_node *n)
 
 static void view_forget(struct index_view *v)
 {
-    if (v->tree.mc != NULL)
-        mdb_cursor_close(v->tree.mc);
+    if (v->objects.mc != NULL)
+        mdb_cursor_close(v->objects.mc);
+    if (v->uploads.mc != NULL)
+        mdb_cursor_close(v->uploads.mc);
     if (v->txn != NULL)
         mdb_txn_abort(v->txn);
     v->magic = 0;
@@ -59,7 +61,7 @@ enum dol_err index_view_begin(struct index *ix, struct index_view **out)
     if (err != DOL_OK)
         return err;
 
-    v->tree_ready = false;
+    v->objects_ready = v->uploads_ready = false;
     int rc = v->txn != NULL ? mdb_txn_renew(v->txn) : mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &v->txn);
     if (rc != MDB_SUCCESS) {
         pthread_mutex_lock(&ix->views_lock);
@@ -128,16 +130,19 @@ void views_drop(struct index *ix)
     ix->views_count = 0;
 }
 
-enum dol_err view_tree(struct index_view *v, struct tree_cursor **out)
+enum dol_err view_tree(struct index_view *v, enum index_table table, struct tree_cursor **out)
 {
-    *out = &v->tree;
-    if (v->tree_ready)
+    struct tree_cursor *tree = table == TABLE_OBJECTS ? &v->objects : &v->uploads;
+    bool *ready = table == TABLE_OBJECTS ? &v->objects_ready : &v->uploads_ready;
+    *out = tree;
+    if (*ready)
         return DOL_OK;
-    int rc = v->tree.mc != NULL ? mdb_cursor_renew(v->txn, v->tree.mc)
-                                : mdb_cursor_open(v->txn, v->ix->dbi[TABLE_OBJECTS], &v->tree.mc);
+    tree->table = table;
+    int rc =
+        tree->mc != NULL ? mdb_cursor_renew(v->txn, tree->mc) : mdb_cursor_open(v->txn, v->ix->dbi[table], &tree->mc);
     if (rc != MDB_SUCCESS)
         return schema_err(rc);
-    v->tree_ready = true;
+    *ready = true;
     return DOL_OK;
 }
 
@@ -152,16 +157,25 @@ struct bytes overlay_key(uint8_t *out, enum index_table table, struct bytes key)
     return bytes_of(out, key.len + 1);
 }
 
-struct bytes overlay_key_object(uint8_t *out, uint64_t bucket, struct bytes code, const struct version_id *version)
+struct bytes overlay_key_tree(uint8_t *out, enum index_table table, uint64_t bucket, struct bytes code,
+                              const uint8_t *suffix)
 {
-    out[0] = TABLE_OBJECTS;
+    out[0] = (uint8_t)table;
     be64_put(out + 1, bucket);
     if (code.len > 0)
         memcpy(out + 9, code.data, code.len);
-    if (version == NULL)
+    if (suffix == NULL)
         return bytes_of(out, 9 + code.len);
-    key_version_invert(version->b, out + 9 + code.len);
-    return bytes_of(out, 9 + code.len + KEY_VERSION_BYTES);
+    memcpy(out + 9 + code.len, suffix, TREE_SUFFIX_BYTES);
+    return bytes_of(out, 9 + code.len + TREE_SUFFIX_BYTES);
+}
+
+struct bytes overlay_key_object(uint8_t *out, uint64_t bucket, struct bytes code, const struct version_id *version)
+{
+    uint8_t inverted[KEY_VERSION_BYTES];
+    if (version != NULL)
+        key_version_invert(version->b, inverted);
+    return overlay_key_tree(out, TABLE_OBJECTS, bucket, code, version != NULL ? inverted : NULL);
 }
 
 struct bytes setting_key(uint8_t *out, uint8_t kind, struct bytes name)
@@ -208,7 +222,10 @@ enum dol_err index_chunk_get(struct index_view *v, uint8_t kind, const struct sh
         .codec = node != NULL ? node->codec : row.codec,
         .plain_bytes = node != NULL ? node->plain_bytes : row.plain_bytes,
         .refs = row.refs,
+        .dead_since = (row.flags & REF_ROW_STORED) != 0 ? row.dead_since : (struct lsn){0, 0},
     };
+    if (node != NULL && out->dead_since.run != 0 && lsn_compare(node->record_lsn, out->dead_since) > 0)
+        out->dead_since = node->record_lsn; /* stored again, and not yet applied */
     return DOL_OK;
 }
 
@@ -308,6 +325,14 @@ enum dol_err index_setting_get(struct index_view *v, struct bytes name, struct b
         *value = node->value;
         return node->type == OVERLAY_VALUE ? DOL_OK : DOL_ENOTFOUND;
     }
-    return index_noted(v->ix, table_lookup(v->txn, v->ix->dbi[TABLE_SETTINGS], TABLE_SETTINGS, k, value),
-                       "a setting's row");
+    struct bytes payload;
+    struct body_row row;
+    enum dol_err err = table_lookup(v->txn, v->ix->dbi[TABLE_SETTINGS], TABLE_SETTINGS, k, &payload);
+    if (err == DOL_OK)
+        err = body_row_decode(payload, &row);
+    if (err == DOL_OK && (row.flags & BODY_ROW_REMOVED) != 0)
+        err = DOL_ENOTFOUND;
+    if (err == DOL_OK)
+        *value = row.body;
+    return index_noted(v->ix, err, "a setting's row");
 }

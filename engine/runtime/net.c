@@ -23,8 +23,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define NET_BACKLOG   1024
-#define NET_PEER_SIZE 64 /* the contract's char peer[64] */
+#define NET_BACKLOG   4096 /* the kernel takes net.core.somaxconn at most, 4096 by default */
+#define NET_PEER_SIZE 64   /* the contract's char peer[64] */
 
 /* One receive or send, at most; keeps results within int32_t. */
 #define NET_BYTES_MAX ((size_t)1 << 30)

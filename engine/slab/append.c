@@ -147,8 +147,20 @@ void appender_publish(struct appender *a)
     }
     for (unsigned i = 0; i < a->packed_count; i++) {
         const struct append_record *r = a->packed[i];
-        if (r->kind != RECORD_DIRECTORY)
-            records[n++] = (struct index_record){r->kind, r->codec, r->lsn, r->place, r->plain_bytes, r->payload};
+        if (r->kind == RECORD_DIRECTORY)
+            continue;
+        records[n] = (struct index_record){.kind = r->kind,
+                                           .codec = r->codec,
+                                           .lsn = r->lsn,
+                                           .place = r->place,
+                                           .plain_bytes = r->plain_bytes,
+                                           .payload = r->payload};
+        if (r->kind == RECORD_MOVED) {
+            dol_assert(r->moved_count <= n);
+            records[n].moved = &records[n - r->moved_count];
+            records[n].moved_count = r->moved_count;
+        }
+        n++;
     }
     struct index_row row = {.after = {.slab = slab->id,
                                       .life = slab->life,
@@ -426,10 +438,16 @@ static uint32_t packed_directory_bytes(const struct appender *a)
     return sum;
 }
 
+/* Records that are moved keep the numbers they have; no row is of such alone. */
 static void number_records(struct appender *a)
 {
-    struct lsn next = pool_lsn_take(a->pool, a->loop, a->packed_count);
+    unsigned count = 0;
+    for (unsigned i = 0; i < a->packed_count; i++)
+        count += a->packed[i]->raw == NULL;
+    struct lsn next = pool_lsn_take(a->pool, a->loop, count);
     for (unsigned i = 0; i < a->packed_count; i++) {
+        if (a->packed[i]->raw != NULL)
+            continue;
         a->packed[i]->lsn = next;
         next.counter++;
     }
@@ -602,12 +620,13 @@ static struct appender *appender_new(struct pool *pool, unsigned loop)
 enum dol_err appenders_start(struct pool *pool, struct index *index)
 {
     pool->index = index;
-    for (unsigned i = 0; i < pool->loops; i++) {
+    for (unsigned i = 0; i <= pool->loops; i++) {
         if (pool->appenders[i] == NULL)
             pool->appenders[i] = appender_new(pool, i);
         if (pool->appenders[i] == NULL)
             return DOL_ENOMEM;
-        enum dol_err err = runtime_spawn(runtime_self(), i, appender_main, pool->appenders[i], "appender");
+        enum dol_err err =
+            runtime_spawn(runtime_self(), i % pool->loops, appender_main, pool->appenders[i], "appender");
         if (err != DOL_OK)
             return err;
         pool->appenders[i]->started = true;
@@ -639,13 +658,13 @@ static void stop_run(void *arg)
 
 void appenders_stop(struct pool *pool)
 {
-    for (unsigned i = 0; i < pool->loops; i++) {
+    for (unsigned i = 0; i <= pool->loops; i++) {
         struct appender *a = pool->appenders[i];
         if (a == NULL)
             continue;
         if (a->started) {
             struct stop_request stop = {.appender = a, .waiter = fiber_self()};
-            while (runtime_spawn(runtime_self(), i, stop_run, &stop, "appender-stop") != DOL_OK)
+            while (runtime_spawn(runtime_self(), i % pool->loops, stop_run, &stop, "appender-stop") != DOL_OK)
                 fiber_sleep(1000000);
             while (!atomic_load(&stop.done))
                 fiber_park();
@@ -657,9 +676,8 @@ void appenders_stop(struct pool *pool)
     }
 }
 
-void append_start(struct pool *pool, struct append_group *group)
+static void start_on(struct appender *a, struct append_group *group)
 {
-    struct appender *a = pool->appenders[loop_index()];
     group->done = false;
     group->err = DOL_OK;
     group->fiber = fiber_self();
@@ -669,13 +687,24 @@ void append_start(struct pool *pool, struct append_group *group)
         group->stored_bytes += append_record_stored(&group->records[i]);
         group->directory_bytes += DIRECTORY_ENTRY_FIXED_BYTES + (uint32_t)group->records[i].payload.len;
     }
-    dol_assert(group->stored_bytes <= append_row_bytes_max(pool));
+    dol_assert(group->stored_bytes <= append_row_bytes_max(a->pool));
     while (a->queued_bytes > 0 && a->queued_bytes + group->stored_bytes > APPEND_QUEUE_BYTES_MAX)
         waitq_wait(&a->room);
     a->queued_bytes += group->stored_bytes;
     list_push_back(&a->queue, &group->node);
     if (a->sleeping)
         fiber_wake(a->fiber);
+}
+
+void append_start(struct pool *pool, struct append_group *group)
+{
+    start_on(pool->appenders[loop_index()], group);
+}
+
+void append_start_copies(struct pool *pool, struct append_group *group)
+{
+    dol_assert(loop_index() == 0);
+    start_on(pool->appenders[pool->loops], group);
 }
 
 enum dol_err append_wait(struct append_group *group)

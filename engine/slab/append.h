@@ -13,12 +13,13 @@
 #include "list.h"
 #include "pool.h"
 
-#define APPEND_PARTS_MAX         3u
-#define APPEND_QUEUE_BYTES_MAX   (64u << 20)            /* per loop; more callers wait */
-#define APPEND_IDLE_NS           (100ull * 1000 * 1000) /* then an empty row proves the last one */
-#define APPEND_PREPARE_BYTES     (4u << 20)             /* per member, prepared ahead of the append point */
-#define APPEND_ROW_DIRECTORY_MAX (900u << 10)           /* directory bytes of one row's records */
-#define APPEND_PLAIN_BODY_MAX    (1000u << 10) /* bodies of all kinds but chunks: they are repeated in the directory */
+#define APPEND_PARTS_MAX           3u
+#define APPEND_QUEUE_BYTES_MAX     (64u << 20)            /* per loop; more callers wait */
+#define APPEND_IDLE_NS             (100ull * 1000 * 1000) /* then an empty row proves the last one */
+#define APPEND_PREPARE_BYTES       (4u << 20)             /* per member: one step of preparation */
+#define APPEND_PREPARE_AHEAD_BYTES (16u << 20)            /* per member: steps are made until so much lies ready */
+#define APPEND_ROW_DIRECTORY_MAX   (900u << 10)           /* directory bytes of one row's records */
+#define APPEND_PLAIN_BODY_MAX      (1000u << 10) /* bodies of all kinds but chunks: they are repeated in the directory */
 
 struct append_record {
     uint8_t kind;
@@ -31,6 +32,7 @@ struct append_record {
     const uint8_t *raw; /* not NULL: a record as it was stored before, raw_bytes long, moved without change; lsn is set
                            by the caller */
     uint32_t raw_bytes;
+    uint32_t moved_count; /* RECORD_MOVED: how many of the records before it in the group it speaks of */
     /* results */
     struct lsn lsn;
     struct place place;
@@ -62,6 +64,9 @@ void appenders_stop(struct pool *pool);
  * wait for room in the queue [await]. One fiber may have several groups in flight.
  */
 void append_start(struct pool *pool, struct append_group *group);
+/* As append_start(), on loop 0, to a slab of its own: copies of records that lie in a slab which is to be freed. It
+ * takes one slab more from the reserve than clients may. */
+void append_start_copies(struct pool *pool, struct append_group *group);
 /* [await] Until the group is durable and visible, or failed: EFULL, EREADONLY, ESTOPPED, ENOMEM. */
 DOL_MUST_CHECK enum dol_err append_wait(struct append_group *group);
 

@@ -256,6 +256,14 @@ static enum dol_err open_keys(struct pool *pool, const struct store_config *conf
     return err;
 }
 
+/* What was freed by any drive's account was freed. */
+static void note_generation(struct pool *pool, const struct superblock *all, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (all[i].generation > pool->sb.generation)
+            pool->sb.generation = all[i].generation;
+}
+
 static enum dol_err begin_run(struct pool *pool, const struct superblock *all, unsigned count)
 {
     uint64_t run = pool->sb.run;
@@ -313,12 +321,14 @@ enum dol_err pool_open(const struct store_config *config, struct pool **out)
     pool->magic = POOL_MAGIC;
     pthread_mutex_init(&pool->lock, NULL);
     pool->lsn_next = 1;
-    for (unsigned i = 0; i < POOL_LOOPS_MAX; i++)
+    for (unsigned i = 0; i <= POOL_LOOPS_MAX; i++)
         pool->lsn_inflight[i] = UINT64_MAX;
     pool->loops = runtime_loops(runtime_self());
     dol_assert(pool->loops <= POOL_LOOPS_MAX);
-    for (unsigned i = 0; i < pool->loops; i++)
+    for (unsigned i = 0; i < pool->loops; i++) {
         gate_init(&pool->rebuild_gates[i], POOL_REBUILDS_MAX);
+        gate_init(&pool->range_gates[i], POOL_RANGE_REBUILDS_MAX);
+    }
 
     if ((err = read_superblocks(config, all, &pool->sb)) != DOL_OK)
         goto out;
@@ -332,6 +342,7 @@ enum dol_err pool_open(const struct store_config *config, struct pool **out)
     if ((err = pool_ec(pool, pool->sb.k, pool->sb.m, &ec)) != DOL_OK)
         goto out;
     compliance_clock_start(pool, all, config->drive_count);
+    note_generation(pool, all, config->drive_count);
     if ((err = begin_run(pool, all, config->drive_count)) != DOL_OK)
         goto out;
     pool->given_count = config->drive_count;
@@ -434,6 +445,28 @@ struct slab *pool_slab_find(struct pool *pool, uint64_t id)
     return s;
 }
 
+struct slab *pool_slab_pin(struct pool *pool, uint64_t id)
+{
+    pthread_mutex_lock(&pool->lock);
+    struct slab *s = pool->slabs[slab_bucket(id)];
+    while (s != NULL && s->id != id)
+        s = s->hash_next;
+    if (s != NULL && s->state == SLAB_STATE_FREED)
+        s = NULL;
+    if (s != NULL)
+        s->pins++;
+    pthread_mutex_unlock(&pool->lock);
+    return s;
+}
+
+void pool_slab_unpin(struct pool *pool, struct slab *slab)
+{
+    pthread_mutex_lock(&pool->lock);
+    dol_assert(slab->pins > 0);
+    slab->pins--;
+    pthread_mutex_unlock(&pool->lock);
+}
+
 void pool_slab_add(struct pool *pool, struct slab *slab)
 {
     pthread_mutex_lock(&pool->lock);
@@ -468,13 +501,9 @@ void pool_slab_each(struct pool *pool, pool_slab_fn *fn, void *arg)
 {
     for (unsigned i = 0; i < POOL_SLAB_BUCKETS; i++) {
         pthread_mutex_lock(&pool->lock);
-        struct slab *s = pool->slabs[i];
-        pthread_mutex_unlock(&pool->lock);
-        while (s != NULL) {
-            struct slab *next = s->hash_next;
+        for (struct slab *s = pool->slabs[i]; s != NULL; s = s->hash_next)
             fn(arg, s);
-            s = next;
-        }
+        pthread_mutex_unlock(&pool->lock);
     }
 }
 
@@ -540,10 +569,18 @@ struct lsn pool_lsn_bound(struct pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
     uint64_t next = pool->lsn_next;
-    for (unsigned i = 0; i < pool->loops; i++)
+    for (unsigned i = 0; i <= pool->loops; i++)
         if (pool->lsn_inflight[i] < next)
             next = pool->lsn_inflight[i];
     struct lsn bound = {pool->run, next - 1};
     pthread_mutex_unlock(&pool->lock);
     return bound;
+}
+
+struct lsn pool_lsn_last(struct pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    struct lsn last = {pool->run, pool->lsn_next - 1};
+    pthread_mutex_unlock(&pool->lock);
+    return last;
 }

@@ -27,7 +27,8 @@
 #define POOL_EXTENTS_PER_DRIVE 256u /* aimed at when the extent size is chosen by drive size */
 #define POOL_LOCK_TIMEOUT_NS   (10ull * 1000 * 1000 * 1000)
 
-#define POOL_REBUILDS_MAX 4u /* per loop: rows in memory to rebuild a record */
+#define POOL_REBUILDS_MAX       4u /* per loop: rows in memory to rebuild a record */
+#define POOL_RANGE_REBUILDS_MAX 8u /* per loop: records being rebuilt from the same bytes of k members */
 
 #define POOL_MAGIC 0x504f4f4cu
 #define SLAB_MAGIC 0x534c4142u
@@ -49,6 +50,7 @@ struct slab {
     uint64_t rows;      /* acknowledged; the loop that appends, or recovery */
     uint32_t end_block; /* where the next row goes */
     struct sha256 last_table;
+    unsigned pins; /* lock; reads and preparations under way: its extents are not given back meanwhile */
     struct slab *hash_next;
 };
 
@@ -66,6 +68,7 @@ struct pool_drive {
 
 struct pool_counters {
     _Atomic uint64_t rows, rows_empty, records, drive_bytes_written, reads_reconstructed, slabs_sealed, slabs_ended;
+    _Atomic uint64_t slabs_freed, slabs_compacted, bytes_moved;
 };
 
 struct appender;
@@ -86,19 +89,20 @@ struct pool {
     bool owns_drives; /* set once the store is open: pool_close() closes them */
     uint64_t run;
     unsigned loops;
-    struct appender *appenders[POOL_LOOPS_MAX];
+    struct appender *appenders[POOL_LOOPS_MAX + 1]; /* the one behind the loops' copies records out of slabs */
     struct pool_counters counters;
     struct gate rebuild_gates[POOL_LOOPS_MAX]; /* of each loop: reads that hold a whole row in memory */
+    struct gate range_gates[POOL_LOOPS_MAX];   /* of each loop: reads that hold a part of k units */
 
     pthread_mutex_t lock;
-    struct slab *slabs[POOL_SLAB_BUCKETS]; /* lock */
-    _Atomic uint32_t slabs_free;           /* how many more could be opened; kept up with the extent maps */
-    uint64_t slab_count;                   /* lock */
-    uint32_t slab_counter;                 /* lock; low half of the last slab id of this run */
-    uint64_t lsn_next;                     /* lock; next counter of this run */
-    uint64_t lsn_inflight[POOL_LOOPS_MAX]; /* lock; first counter of the loop's row in flight, UINT64_MAX: none */
-    atomic_bool read_only;                 /* set with the lock held, read without */
-    char reason[160];                      /* lock; why read-only or degraded */
+    struct slab *slabs[POOL_SLAB_BUCKETS];     /* lock */
+    _Atomic uint32_t slabs_free;               /* how many more could be opened; kept up with the extent maps */
+    uint64_t slab_count;                       /* lock */
+    uint32_t slab_counter;                     /* lock; low half of the last slab id of this run */
+    uint64_t lsn_next;                         /* lock; next counter of this run */
+    uint64_t lsn_inflight[POOL_LOOPS_MAX + 1]; /* lock; first counter of the loop's row in flight, UINT64_MAX: none */
+    atomic_bool read_only;                     /* set with the lock held, read without */
+    char reason[160];                          /* lock; why read-only or degraded */
     unsigned slabs_reserve;
     unsigned scan_gaps; /* lock; extents whose header could not be read or understood, and no member explains */
     struct ec *ecs[POOL_EC_MAX]; /* lock */
@@ -137,10 +141,17 @@ uint64_t pool_compliance_now_s(const struct pool *pool);
 /* ---- slabs ---- */
 
 struct slab *pool_slab_find(struct pool *pool, uint64_t id);
+/*
+ * As pool_slab_find(), and the slab stays until pool_slab_unpin(): for the time of reads and writes that were started,
+ * no longer. NULL when it has been freed, too. Any thread.
+ */
+struct slab *pool_slab_pin(struct pool *pool, uint64_t id);
+void pool_slab_unpin(struct pool *pool, struct slab *slab);
 /* Takes ownership of a slab whose extents are marked in use. */
 void pool_slab_add(struct pool *pool, struct slab *slab);
 void pool_slab_remove(struct pool *pool, struct slab *slab);
-/* Calls fn for each slab, lock not held; no slab may be added or removed meanwhile but at the front of a bucket. */
+/* Calls fn for each slab, with the lock held: it must not await, and call nothing of the pool that takes it. Slabs that
+ * come or go meanwhile may be missed. */
 typedef void pool_slab_fn(void *arg, struct slab *slab);
 void pool_slab_each(struct pool *pool, pool_slab_fn *fn, void *arg);
 
@@ -151,7 +162,8 @@ void pool_count_free(struct pool *pool);
  * will need; at most an eighth of the pool. */
 unsigned pool_slabs_reserve(const struct pool *pool);
 bool pool_is_full(struct pool *pool);
-/* The last ones are for recovery and for rows that failed: no appender opens them for clients. */
+/* The last ones are for recovery, for rows that failed, and for the copies that make room: no appender opens them for
+ * clients. */
 #define POOL_SLABS_LAST 2u
 
 /* Absolute offset on the drive of block `block` in an extent. */
@@ -172,5 +184,7 @@ struct lsn pool_lsn_take(struct pool *pool, unsigned loop, uint64_t count);
 void pool_lsn_done(struct pool *pool, unsigned loop);
 /* Everything at or below it is acknowledged and published, or dead: the bound for index_commit(). */
 struct lsn pool_lsn_bound(struct pool *pool);
+/* The highest given so far. */
+struct lsn pool_lsn_last(struct pool *pool);
 
 #endif

@@ -1,24 +1,7 @@
-/* Reading records and rows: see read.h. */
-#include "read.h"
-
-#include <stdlib.h>
-
-#include "dol_assert.h"
-#include "log.h"
+/* Reading whole rows: see read.h. */
+#include "read_impl.h"
 
 #define BLOCK FORMAT_BLOCK_BYTES
-
-static struct drive *member_drive(const struct pool *pool, const struct slab *slab, unsigned member)
-{
-    return pool->drives[slab->members[member].drive].drive;
-}
-
-static uint8_t *blocks_alloc(size_t len)
-{
-    return aligned_alloc(BLOCK, (len + BLOCK - 1) / BLOCK * BLOCK);
-}
-
-/* ---- whole rows ---- */
 
 /* Reads `len` bytes at the same block of every member into out[i]; errors and missing members give ops[i].err. */
 static void read_members(struct pool *pool, struct slab *slab, uint32_t block, uint8_t *const *out, size_t len,
@@ -157,6 +140,7 @@ static void judge_units(struct pool *pool, struct slab *slab, uint32_t row_block
             row->unreadable++;
             continue;
         }
+        row->read_unit[i] = true;
         judge_header(pool, slab, i, row_block, unit, &judged[i], crcs);
         judged[i].good = judged[i].good && judged[i].header.unit_blocks == row->layout.unit_blocks &&
                          unit_payload_ok(unit + row->layout.header_bytes, &row->layout, crcs) &&
@@ -238,160 +222,4 @@ void row_image_copy(const struct row_image *row, uint32_t offset, void *out, siz
         offset += (uint32_t)n;
         len -= n;
     }
-}
-
-/* ---- records ---- */
-
-struct span {
-    unsigned member;
-    uint64_t offset; /* in the extent, block aligned */
-    size_t len;      /* block aligned */
-    size_t skip;     /* bytes before the record's piece */
-    size_t piece;    /* bytes of the record in this unit */
-};
-
-/* The block ranges a record lies in; at most k. */
-static unsigned record_spans(const struct place *p, const struct row_layout *layout, struct span *spans)
-{
-    unsigned n = 0;
-    uint32_t at = p->offset_bytes;
-    uint32_t end = p->offset_bytes + p->stored_bytes;
-    while (at < end) {
-        uint32_t unit = at / layout->payload_bytes;
-        uint32_t unit_end = (unit + 1) * layout->payload_bytes;
-        uint32_t to = end < unit_end ? end : unit_end;
-        uint64_t first = (uint64_t)p->row_block * BLOCK + layout->header_bytes + at % layout->payload_bytes;
-        uint64_t last = first + (to - at);
-        spans[n].member = unit;
-        spans[n].offset = first / BLOCK * BLOCK;
-        spans[n].len = (size_t)((last + BLOCK - 1) / BLOCK * BLOCK - spans[n].offset);
-        spans[n].skip = (size_t)(first - spans[n].offset);
-        spans[n].piece = to - at;
-        n++;
-        at = to;
-    }
-    return n;
-}
-
-/* Reads the spans and gathers the record at *record within a new buffer. */
-static enum dol_err read_spans(struct pool *pool, struct slab *slab, const struct span *spans, unsigned count,
-                               uint8_t **buffer, uint8_t **record)
-{
-    struct drive_op ops[FORMAT_DATA_UNITS_MAX];
-    struct join join;
-    size_t total = 0;
-    for (unsigned i = 0; i < count; i++) {
-        if (member_drive(pool, slab, spans[i].member) == NULL)
-            return DOL_EIO;
-        total += spans[i].len;
-    }
-    uint8_t *buf = blocks_alloc(total);
-    if (buf == NULL)
-        return DOL_ENOMEM;
-    join_init(&join);
-    size_t at = 0;
-    for (unsigned i = 0; i < count; i++) {
-        drive_read_start(member_drive(pool, slab, spans[i].member), &ops[i], &join,
-                         pool_extent_offset(pool, slab->members[spans[i].member].extent, 0) + spans[i].offset, buf + at,
-                         spans[i].len);
-        at += spans[i].len;
-    }
-    join_wait(&join);
-    enum dol_err err = DOL_OK;
-    for (unsigned i = 0; i < count; i++)
-        if (ops[i].err != DOL_OK)
-            err = ops[i].err;
-    if (err != DOL_OK) {
-        free(buf);
-        return err;
-    }
-    /* pieces move together towards the front; the first stays where it is */
-    *record = buf + spans[0].skip;
-    uint8_t *to = *record + spans[0].piece;
-    at = spans[0].len;
-    for (unsigned i = 1; i < count; i++) {
-        memmove(to, buf + at + spans[i].skip, spans[i].piece);
-        to += spans[i].piece;
-        at += spans[i].len;
-    }
-    *buffer = buf;
-    return DOL_OK;
-}
-
-static enum dol_err open_expected(struct pool *pool, uint8_t *record, const struct place *place, struct lsn lsn,
-                                  struct record_read *out)
-{
-    enum dol_err err = opener_open(pool->opener, record, place->stored_bytes, &out->header, &out->body);
-    if (err == DOL_OK && lsn_compare(out->header.lsn, lsn) != 0)
-        err = DOL_ECORRUPT;
-    return err;
-}
-
-static enum dol_err read_rebuilt(struct pool *pool, struct slab *slab, const struct place *place, struct lsn lsn,
-                                 struct record_read *out)
-{
-    struct row_image row;
-    struct gate *gate = &pool->rebuild_gates[loop_index()];
-    gate_enter(gate);
-    enum dol_err err = row_load(pool, slab, place->row_block, place->unit_blocks, &row);
-    if (err != DOL_OK) {
-        gate_leave(gate);
-        return err;
-    }
-    if (!row.complete_data) {
-        err = row.unreadable > slab->m ? DOL_EINCOMPLETE : DOL_ECORRUPT;
-        log_error("slab", "row lost slab=%llx block=%u good=%u of %u", (unsigned long long)slab->id, place->row_block,
-                  row.good, slab->k);
-        goto out;
-    }
-    out->buffer = blocks_alloc(place->stored_bytes);
-    if (out->buffer == NULL) {
-        err = DOL_ENOMEM;
-        goto out;
-    }
-    row_image_copy(&row, place->offset_bytes, out->buffer, place->stored_bytes);
-    err = open_expected(pool, out->buffer, place, lsn, out);
-    if (err == DOL_OK)
-        atomic_fetch_add(&pool->counters.reads_reconstructed, 1);
-    else
-        record_read_free(out);
-out:
-    row_image_free(&row);
-    gate_leave(gate);
-    return err;
-}
-
-enum dol_err pool_read_record(struct pool *pool, const struct place *place, struct lsn lsn, struct record_read *out)
-{
-    struct row_layout layout;
-    struct span spans[FORMAT_DATA_UNITS_MAX];
-    uint8_t *record;
-
-    memset(out, 0, sizeof *out);
-    struct slab *slab = pool_slab_find(pool, place->slab);
-    if (slab == NULL)
-        return DOL_ENOTFOUND;
-    if (!row_layout_of_unit(place->unit_blocks, slab->k, slab->m, &layout) ||
-        (uint64_t)place->offset_bytes + place->stored_bytes > (uint64_t)layout.payload_bytes * slab->k ||
-        (uint64_t)place->row_block + place->unit_blocks > pool_extent_blocks(pool) || place->stored_bytes == 0)
-        return DOL_ECORRUPT;
-    unsigned count = record_spans(place, &layout, spans);
-    enum dol_err err = read_spans(pool, slab, spans, count, &out->buffer, &record);
-    if (err == DOL_ENOMEM || err == DOL_ESTOPPED)
-        return err;
-    if (err == DOL_OK) {
-        err = open_expected(pool, record, place, lsn, out);
-        if (err == DOL_OK)
-            return DOL_OK;
-        record_read_free(out);
-        if (err != DOL_ECORRUPT)
-            return err;
-    }
-    return read_rebuilt(pool, slab, place, lsn, out);
-}
-
-void record_read_free(struct record_read *r)
-{
-    free(r->buffer);
-    r->buffer = NULL;
 }

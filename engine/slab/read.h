@@ -1,9 +1,11 @@
 /*
- * Reading: one record by its place, verified before anybody sees it; or a whole row, for recovery and repair.
+ * Reading: one record by its place, verified before anybody sees it (read_record.c); or a whole row, for recovery and
+ * repair (read.c).
  *
  * The fast path reads only the blocks the record lies in, without unit headers, and trusts nothing but the record's own
- * tag. When a read fails, a member is missing or the tag is wrong, the row's units are read whole, judged by their
- * headers, CRCs and siblings, and the record is rebuilt from k good ones.
+ * tag. When a member is missing or fails to read, its part of the record is rebuilt from the same bytes of k others.
+ * When the tag is wrong, the row's units are read whole, judged by their headers, CRCs and siblings, and the record is
+ * rebuilt from k good ones.
  */
 #ifndef DOL_READ_H
 #define DOL_READ_H
@@ -12,15 +14,18 @@
 #include "unit.h"
 
 struct record_read {
-    uint8_t *buffer; /* owned; body borrows from it */
+    uint8_t *buffer; /* owned, from malloc(); body borrows from it */
+    size_t buffer_bytes;
     struct record_header header;
     struct bytes body; /* plain */
+    bool rebuilt;      /* from parity: an unsealed record has nothing but a CRC-32C to vouch for it */
 };
 
 /*
  * [await] ECORRUPT: fewer than k good units, or the record is wrong in spite of k good ones. EINCOMPLETE: fewer than k
- * units could be read. ENOTFOUND: no such slab. A record with another LSN than the index knows is as bad as one with a
- * wrong tag: a misdirected write may have put it there.
+ * units could be read. ENOTFOUND: no such slab, or it has been freed since the place was looked up: the caller looks
+ * again. The slab stays for the time of the call. A record with another LSN than the index knows is as bad as one with
+ * a wrong tag: a misdirected write may have put it there.
  */
 DOL_MUST_CHECK enum dol_err pool_read_record(struct pool *pool, const struct place *place, struct lsn lsn,
                                              struct record_read *out);
@@ -49,6 +54,7 @@ struct row_image {
     uint8_t *buffer; /* owned: k + m units */
     uint8_t *payloads[FORMAT_MEMBERS_MAX];
     bool good_unit[FORMAT_MEMBERS_MAX]; /* as found on the drives */
+    bool read_unit[FORMAT_MEMBERS_MAX]; /* its drive gave it without an error */
     unsigned good;
     unsigned unreadable;
     bool complete_data; /* the k data payloads are good, read or rebuilt */

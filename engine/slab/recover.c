@@ -10,6 +10,7 @@
 
 #include "appender.h"
 #include "dol_assert.h"
+#include "free.h"
 #include "log.h"
 #include "recovery.h"
 
@@ -243,7 +244,9 @@ static bool check_index_slab(void *arg, const struct index_slab *known)
 {
     struct recovery *r = arg;
     struct slab *slab = pool_slab_find(r->pool, known->slab);
-    bool fits = known->rows == 0 || (slab != NULL && uuid_equal(slab->life, known->life));
+    bool freed = known->state == SLAB_STATE_FREED;
+    bool fits = freed || known->rows == 0 || (slab != NULL && uuid_equal(slab->life, known->life));
+    r->freed += freed;
     r->stranger = !fits;
     return fits;
 }
@@ -263,6 +266,20 @@ static enum dol_err check_rebuild(struct recovery *r)
 }
 
 /*
+ * The index's generation against the drives': one that has not heard of a free whose extents may be used again would
+ * show what the log does not cancel any more. One that has heard of more frees than are under way is of a log that has
+ * gone back.
+ */
+static bool generation_fits(const struct recovery *r)
+{
+    uint64_t index = index_generation(r->index), drives = r->pool->sb.generation;
+    if (index > drives + r->freed)
+        log_error("recover", "ALARM: the index knows of %llu freed slabs, the drives of %llu: have they been set back?",
+                  (unsigned long long)index, (unsigned long long)drives);
+    return index >= drives && index <= drives + r->freed;
+}
+
+/*
  * An index that knows slabs the drives don't have, or a run that has not begun, isn't of this log (rule 7). With drives
  * missing, or headers that can't be read, the slabs may come back: then nothing is discarded, and nothing is opened
  * over the gap.
@@ -274,11 +291,75 @@ static enum dol_err check_index(struct recovery *r)
         log_error("recover", "slabs that the index knows lie on drives that are missing or can't be read");
         return DOL_EINCOMPLETE;
     }
-    if (err == DOL_OK && !r->stranger && index_applied(r->index).run < r->pool->run)
-        return index_applied(r->index).run == 0 ? check_rebuild(r) : DOL_OK;
-    log_error("recover", "the index does not fit the drives: it is discarded and rebuilt from them");
-    err = index_reset(r->index);
+    bool fresh = err == DOL_OK && index_applied(r->index).run == 0;
+    bool fits = err == DOL_OK && !r->stranger && index_applied(r->index).run < r->pool->run && generation_fits(r);
+    if (fits && !fresh)
+        return DOL_OK;
+    if (!fresh) {
+        log_error("recover", "the index does not fit the drives: it is discarded and rebuilt from them");
+        err = index_reset(r->index);
+    }
+    index_generation_floor(r->index, r->pool->sb.generation);
     return err == DOL_OK ? check_rebuild(r) : err;
+}
+
+/* ---- what was freed, and not yet finished ---- */
+
+struct freed_slabs {
+    struct index_slab *slabs;
+    unsigned count;
+    bool failed;
+};
+
+static bool collect_freed(void *arg, const struct index_slab *known)
+{
+    struct freed_slabs *f = arg;
+    if (known->state != SLAB_STATE_FREED)
+        return true;
+    struct index_slab *grown = realloc(f->slabs, (f->count + 1) * sizeof *grown);
+    f->failed = grown == NULL;
+    if (f->failed)
+        return false;
+    f->slabs = grown;
+    f->slabs[f->count++] = *known;
+    return true;
+}
+
+struct final_job {
+    struct index *index;
+    const struct index_slab *slab;
+    enum dol_err err;
+};
+
+static void final_run(void *arg)
+{
+    struct final_job *job = arg;
+    job->err = index_slab_final(job->index, job->slab->slab, job->slab->life);
+}
+
+/* Where the last open or this one's replay found a freed slab, its headers go now, as they would have then. */
+static enum dol_err finish_freed(struct recovery *r)
+{
+    struct freed_slabs f = {0};
+    enum dol_err err = index_slab_each(r->index, collect_freed, &f);
+    if (err == DOL_OK && f.failed)
+        err = DOL_ENOMEM;
+    if (err == DOL_OK && f.count > 0)
+        err = pool_note_generation(r->pool, index_generation(r->index));
+    for (unsigned i = 0; i < f.count && err == DOL_OK; i++) {
+        struct slab *slab = pool_slab_find(r->pool, f.slabs[i].slab);
+        if (slab != NULL && uuid_equal(slab->life, f.slabs[i].life))
+            err = pool_slab_erase(r->pool, slab);
+        else if (pool_scan_has_gaps(r->pool))
+            continue; /* it may be there after all */
+        struct final_job job = {r->index, &f.slabs[i], DOL_OK};
+        if (err == DOL_OK)
+            offload_run(final_run, &job);
+        if (err == DOL_OK)
+            err = job.err;
+    }
+    free(f.slabs);
+    return pool_is_read_only(r->pool) && err != DOL_ENOMEM && err != DOL_ESTOPPED ? DOL_OK : err;
 }
 
 enum dol_err pool_recover(struct pool *pool, struct index *index, struct recover_stats *stats)
@@ -301,6 +382,8 @@ enum dol_err pool_recover(struct pool *pool, struct index *index, struct recover
         err = recovery_replay(&r);
     if (err == DOL_OK && !pool_is_read_only(pool))
         err = stamp_empty(&r);
+    if (err == DOL_OK && !pool_is_read_only(pool))
+        err = finish_freed(&r);
     recovery_clear(&r);
     return err;
 }

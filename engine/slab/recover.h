@@ -6,6 +6,7 @@
  *   verdict   `end` records and valid-but-incomplete last rows go into a new slab, durable (read-write only)
  *   replay    what the index has not applied, from directories and rows, merged by LSN
  *   stamp     slabs without a valid row lose their headers; their extents are free again
+ *   finish    so do slabs that were freed by record
  */
 #ifndef DOL_RECOVER_H
 #define DOL_RECOVER_H

@@ -34,6 +34,7 @@ struct recovery {
     bool no_commit;    /* what is replayed may have gaps or be judged again: it stays out of the index */
     bool newer_format; /* unknown read-only bits were seen */
     bool stranger;     /* the index isn't of this log */
+    unsigned freed;    /* slabs that the index knows as freed, but not final */
     enum dol_err err;  /* from callbacks */
 };
 

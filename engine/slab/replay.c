@@ -20,7 +20,7 @@
 struct replay_slab {
     struct slab_recovery *s;
     struct index_record *records;
-    void **owned; /* payload memory, one per record */
+    void **owned; /* memory of payload and list of moved records, one per record */
     size_t count, capacity, next;
     bool loaded, done;
 };
@@ -34,6 +34,19 @@ static void replay_slab_free(struct replay_slab *p)
     p->records = NULL;
     p->owned = NULL;
     p->count = 0;
+}
+
+/* A moved record speaks of those right before it in its row; they were added in that order. */
+static enum dol_err replay_moved_count(const struct replay_slab *p, const struct index_record *rec, unsigned *count)
+{
+    struct moved_body body;
+    enum dol_err err = moved_body_decode(rec->payload, &body);
+    if (err != DOL_OK)
+        return err;
+    if (body.count > p->count || p->records[p->count - body.count].place.row_block != rec->place.row_block)
+        return DOL_ECORRUPT;
+    *count = body.count;
+    return DOL_OK;
 }
 
 static enum dol_err replay_add(struct replay_slab *p, const struct index_record *rec)
@@ -50,12 +63,21 @@ static enum dol_err replay_add(struct replay_slab *p, const struct index_record 
         p->owned = owned;
         p->capacity = capacity;
     }
-    void *copy = malloc(rec->payload.len ? rec->payload.len : 1);
+    unsigned moved = 0;
+    enum dol_err err = rec->kind == RECORD_MOVED ? replay_moved_count(p, rec, &moved) : DOL_OK;
+    if (err != DOL_OK)
+        return err;
+    size_t list_bytes = moved * sizeof rec->moved[0];
+    uint8_t *copy = malloc(list_bytes + rec->payload.len + 1);
     if (copy == NULL)
         return DOL_ENOMEM;
-    memcpy(copy, rec->payload.data, rec->payload.len);
+    if (moved > 0)
+        memcpy(copy, p->records + p->count - moved, list_bytes);
+    memcpy(copy + list_bytes, rec->payload.data, rec->payload.len);
     p->records[p->count] = *rec;
-    p->records[p->count].payload.data = copy;
+    p->records[p->count].payload.data = copy + list_bytes;
+    p->records[p->count].moved = moved > 0 ? (const struct index_record *)(const void *)copy : NULL;
+    p->records[p->count].moved_count = moved;
     p->owned[p->count++] = copy;
     return DOL_OK;
 }
@@ -67,7 +89,12 @@ static enum dol_err load_directory(struct replay_slab *p, struct bytes body)
     enum dol_err err = directory_entries(body, &entries);
     while (err == DOL_OK && (err = directory_next(&entries, &e)) == DOL_OK) {
         e.place.slab = p->s->slab->id;
-        struct index_record rec = {e.kind, e.codec, e.lsn, e.place, e.plain_bytes, e.payload};
+        struct index_record rec = {.kind = e.kind,
+                                   .codec = e.codec,
+                                   .lsn = e.lsn,
+                                   .place = e.place,
+                                   .plain_bytes = e.plain_bytes,
+                                   .payload = e.payload};
         if (e.place.row_block >= p->s->position.end_block || p->s->position.rows == 0)
             err = replay_add(p, &rec);
     }
@@ -95,8 +122,12 @@ static enum dol_err load_row(struct recovery *r, struct replay_slab *p, uint32_t
         if (what == LOAD_DIRECTORIES && directory) {
             err = load_directory(p, o.body);
         } else if (what == LOAD_RECORDS && !directory) {
-            struct index_record rec = {o.header.kind, o.header.codec,       o.header.lsn,
-                                       o.place,       o.header.plain_bytes, o.payload};
+            struct index_record rec = {.kind = o.header.kind,
+                                       .codec = o.header.codec,
+                                       .lsn = o.header.lsn,
+                                       .place = o.place,
+                                       .plain_bytes = o.header.plain_bytes,
+                                       .payload = o.payload};
             err = replay_add(p, &rec);
         }
         opened_record_free(&o);

@@ -5,8 +5,13 @@
 #include "row.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "dol_assert.h"
+
+/* Of x86-64 and of aarch64 with 4 KiB pages. The kernel pins a unit's memory for each write: as few pages as possible.
+ */
+#define ROW_HUGE_PAGE_BYTES ((size_t)2 << 20)
 
 void row_builder_init(struct row_builder *b)
 {
@@ -31,9 +36,11 @@ enum dol_err row_builder_begin(struct row_builder *b, const struct slab *slab, u
     if (need > b->buffer_bytes) {
         free(b->buffer);
         b->buffer_bytes = 0;
-        b->buffer = aligned_alloc(FORMAT_BLOCK_BYTES, need);
+        need = (need + ROW_HUGE_PAGE_BYTES - 1) / ROW_HUGE_PAGE_BYTES * ROW_HUGE_PAGE_BYTES;
+        b->buffer = aligned_alloc(ROW_HUGE_PAGE_BYTES, need);
         if (b->buffer == NULL)
             return DOL_ENOMEM;
+        madvise(b->buffer, need, MADV_HUGEPAGE); /* a wish */
         b->buffer_bytes = need;
     }
     for (unsigned i = 0; i < b->k + b->m; i++)

@@ -149,19 +149,45 @@ static void scan_drive(void *arg)
     join_done(job->join);
 }
 
+/*
+ * Is the header the torn one of a slab that was being opened where another, freed one had been? Then both the slab and
+ * the life that it names in its first sector are others than the row's; damage to a header leaves one of them.
+ */
+static enum dol_err is_torn_over(struct pool *pool, struct drive *d, uint32_t extent, uint8_t *block,
+                                 const struct unit_header *row, bool *out)
+{
+    struct le64 slab;
+    struct uuid life;
+    enum dol_err err = drive_read(d, pool_extent_offset(pool, extent, 0), block, FORMAT_BLOCK_BYTES);
+    *out = false;
+    if (err != DOL_OK)
+        return err == DOL_ESTOPPED ? err : DOL_OK;
+    memcpy(&slab, block + EXTENT_HEADER_SLAB_OFFSET, sizeof slab);
+    memcpy(life.b, block + EXTENT_HEADER_LIFE_OFFSET, sizeof life.b);
+    *out = le64_get(slab) != row->slab && !uuid_equal(life, row->life);
+    return DOL_OK;
+}
+
 /* Does a row begin behind the header? Only then has the extent ever held anything that was acknowledged. */
 static enum dol_err holds_a_row(struct pool *pool, struct drive *d, uint32_t extent, uint8_t *block, bool *out)
 {
     struct unit_header h;
     struct uuid life;
     size_t needed;
+    bool torn;
     enum dol_err err = drive_read(d, pool_extent_offset(pool, extent, FIRST_ROW_BLOCK), block, FORMAT_BLOCK_BYTES);
     if (err == DOL_ESTOPPED)
         return err;
+    *out = err != DOL_OK;
+    if (err != DOL_OK)
+        return DOL_OK;
     memcpy(life.b, block + UNIT_HEADER_LIFE_OFFSET, sizeof life.b);
-    *out = err != DOL_OK || (unit_header_decode(block, FORMAT_BLOCK_BYTES, life, &h, NULL, NULL, &needed) == DOL_OK &&
-                             uuid_equal(h.pool, pool->sb.pool));
-    return DOL_OK;
+    if (unit_header_decode(block, FORMAT_BLOCK_BYTES, life, &h, NULL, NULL, &needed) != DOL_OK ||
+        !uuid_equal(h.pool, pool->sb.pool))
+        return DOL_OK;
+    err = is_torn_over(pool, d, extent, block, &h, &torn);
+    *out = !torn;
+    return err;
 }
 
 /*

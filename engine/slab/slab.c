@@ -265,7 +265,8 @@ static void open_next_run(void *arg)
     struct appender *a = arg;
     struct slab *slab = NULL;
     a->next_err = DOL_EFULL;
-    if (atomic_load(&a->pool->slabs_free) > POOL_SLABS_LAST)
+    uint32_t kept = a->loop < a->pool->loops ? POOL_SLABS_LAST : POOL_SLABS_LAST - 1;
+    if (atomic_load(&a->pool->slabs_free) > kept)
         a->next_err = slab_open_new(a->pool, a->pool->sb.k, a->pool->sb.m, &slab);
     a->next = slab;
     a->opening_next = false;
@@ -281,16 +282,31 @@ static void open_next_start(struct appender *a)
         open_next_run(a);
 }
 
+static bool wants_preparation(const struct appender *a)
+{
+    uint32_t ahead = APPEND_PREPARE_AHEAD_BYTES / FORMAT_BLOCK_BYTES;
+    return a->prepared_block < pool_extent_blocks(a->pool) && a->prepared_block - a->slab->end_block < ahead;
+}
+
+/* Step after step until enough lies ready, so that a burst does not wait for zeros to be written. */
 static void prepare_run(void *arg)
 {
     struct appender *a = arg;
     struct slab *slab = a->preparing_slab;
-    uint32_t to = prepare_step(a->pool, a->prepared_block);
-    enum dol_err err = prepare_members(a->pool, slab, a->prepared_block, to);
-    if (err == DOL_OK && a->slab == slab)
-        a->prepared_block = to;
-    a->prepare_err = err;
+    bool more = true;
+    while (more) {
+        uint32_t to = prepare_step(a->pool, a->prepared_block);
+        a->prepare_err = prepare_members(a->pool, slab, a->prepared_block, to);
+        more = false;
+        if (a->prepare_err == DOL_OK && a->slab == slab) {
+            a->prepared_block = to;
+            more = !a->stopping && wants_preparation(a);
+        }
+        if (more)
+            waitq_wake_all(&a->prepared);
+    }
     a->preparing = false;
+    pool_slab_unpin(a->pool, slab);
     waitq_wake_all(&a->prepared);
 }
 
@@ -299,7 +315,8 @@ static void prepare_start(struct appender *a)
     if (a->preparing || a->prepared_block >= pool_extent_blocks(a->pool))
         return;
     a->preparing = true;
-    a->preparing_slab = a->slab;
+    a->preparing_slab = pool_slab_pin(a->pool, a->slab->id);
+    dol_assert(a->preparing_slab == a->slab); /* it is open */
     if (fiber_spawn(prepare_run, a, "prepare-ahead") != DOL_OK)
         prepare_run(a);
 }
@@ -308,14 +325,14 @@ enum dol_err appender_prepare(struct appender *a, uint32_t end)
 {
     while (a->prepared_block < end) {
         prepare_start(a);
-        while (a->preparing)
+        if (a->preparing)
             waitq_wait(&a->prepared);
-        if (a->prepare_err != DOL_OK && a->prepared_block < end)
+        if (!a->preparing && a->prepare_err != DOL_OK && a->prepared_block < end)
             return a->prepare_err;
     }
-    if (a->prepared_block - end < APPEND_PREPARE_BYTES / FORMAT_BLOCK_BYTES / 2)
+    if (wants_preparation(a))
         prepare_start(a);
-    if (end > pool_extent_blocks(a->pool) / 2)
+    if (end > pool_extent_blocks(a->pool) / 2 && a->loop < a->pool->loops)
         open_next_start(a);
     return DOL_OK;
 }

@@ -148,8 +148,8 @@ static bool stored_equals(struct store *s, const struct sha256 *hash, struct byt
     return equal;
 }
 
-static enum dol_err claim_kind(struct store *s, const struct sha256 *hash, struct bytes plain, uint8_t kind,
-                               enum dedup_verdict *out)
+static enum dol_err claim_kind(struct store *s, struct pin *pin, const struct sha256 *hash, struct bytes plain,
+                               uint8_t kind, enum dedup_verdict *out)
 {
     struct index_view *view;
     struct index_chunk found;
@@ -166,6 +166,8 @@ static enum dol_err claim_kind(struct store *s, const struct sha256 *hash, struc
     index_view_end(view);
     if (got != DOL_OK)
         return DOL_OK;
+    if (found.dead_since.run != 0 && !pin_revive(&s->pins, pin, found.dead_since))
+        return DOL_OK;
     struct sha256 name = verified_name(hash, kind);
     bool trusted = found.lsn.run == s->pool->run || is_verified(s, &name);
     if (!trusted && stored_equals(s, hash, plain, kind)) {
@@ -181,12 +183,14 @@ static enum dol_err claim_kind(struct store *s, const struct sha256 *hash, struc
     return DOL_OK;
 }
 
-enum dol_err dedup_claim(struct store *s, const struct sha256 *hash, struct bytes plain, enum dedup_verdict *out)
+enum dol_err dedup_claim(struct store *s, struct pin *pin, const struct sha256 *hash, struct bytes plain,
+                         enum dedup_verdict *out)
 {
-    return claim_kind(s, hash, plain, RECORD_CHUNK, out);
+    return claim_kind(s, pin, hash, plain, RECORD_CHUNK, out);
 }
 
-enum dol_err dedup_claim_list(struct store *s, const struct sha256 *hash, struct bytes refs, enum dedup_verdict *out)
+enum dol_err dedup_claim_list(struct store *s, struct pin *pin, const struct sha256 *hash, struct bytes refs,
+                              enum dedup_verdict *out)
 {
-    return claim_kind(s, hash, refs, RECORD_CHUNK_LIST, out);
+    return claim_kind(s, pin, hash, refs, RECORD_CHUNK_LIST, out);
 }

@@ -20,12 +20,13 @@ enum dedup_verdict {
 DOL_MUST_CHECK enum dol_err dedup_new(struct dedup **out);
 void dedup_free(struct dedup *d);
 
-/* [await] plain: the incoming bytes that hash to `hash`. ENOMEM, ESTOPPED. */
-DOL_MUST_CHECK enum dol_err dedup_claim(struct store *s, const struct sha256 *hash, struct bytes plain,
+/* [await] plain: the incoming bytes that hash to `hash`. pin: of the put; what is referred to stays while it is open. A
+ * chunk without references that is dying is none (pins.h). ENOMEM, ESTOPPED. */
+DOL_MUST_CHECK enum dol_err dedup_claim(struct store *s, struct pin *pin, const struct sha256 *hash, struct bytes plain,
                                         enum dedup_verdict *out);
 /* As dedup_claim() for a chunk list: refs are its reference array. */
-DOL_MUST_CHECK enum dol_err dedup_claim_list(struct store *s, const struct sha256 *hash, struct bytes refs,
-                                             enum dedup_verdict *out);
+DOL_MUST_CHECK enum dol_err dedup_claim_list(struct store *s, struct pin *pin, const struct sha256 *hash,
+                                             struct bytes refs, enum dedup_verdict *out);
 /* Any loop; not [await]. */
 void dedup_release(struct store *s, const struct sha256 *hash);
 

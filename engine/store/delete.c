@@ -4,6 +4,7 @@
 #include "dol_assert.h"
 #include "retention.h"
 #include "store_impl.h"
+#include "version.h"
 
 static enum dol_err append_delete(struct store *s, uint64_t bucket, struct bytes key, const struct version_id *version)
 {
@@ -17,8 +18,9 @@ static enum dol_err append_delete(struct store *s, uint64_t bucket, struct bytes
 }
 
 static enum dol_err delete_locked(struct store *s, struct bytes bucket_name, uint64_t bucket, struct bytes key,
-                                  const struct version_id *version, struct delete_result *out)
+                                  const struct delete_request *req, struct delete_result *out)
 {
+    const struct version_id *version = req->version;
     struct manifest m;
     void *body = NULL;
     uint64_t again;
@@ -30,10 +32,12 @@ static enum dol_err delete_locked(struct store *s, struct bytes bucket_name, uin
         return err;
     err = store_version_get(s, bucket, key, NULL, &m, &body);
     if (err == DOL_ENOTFOUND)
-        return DOL_OK;
+        return condition_check(&req->condition, NULL);
     if (err != DOL_OK)
         return err;
+    err = condition_check(&req->condition, &m);
     bool wanted = version == NULL || memcmp(version, &m.version, sizeof *version) == 0;
+    wanted = wanted && err == DOL_OK;
     if (wanted &&
         !retention_allows(&m.retention, RETENTION_ACT_DESTROY, RETENTION_RIGHT_NONE, pool_compliance_now_s(s->pool)))
         err = DOL_ERETAINED;
@@ -57,7 +61,7 @@ enum dol_err store_object_delete(struct store *s, const struct delete_request *r
         err = gates_enter_key(s->gates, id, req->key, &gate);
     if (err != DOL_OK)
         return err;
-    err = delete_locked(s, req->bucket, id, req->key, req->version, out);
+    err = delete_locked(s, req->bucket, id, req->key, req, out);
     gates_leave(s->gates, &gate);
     if (err == DOL_OK)
         atomic_fetch_add(&s->stats.deletes, 1);

@@ -2,22 +2,9 @@
 #include <stdlib.h>
 
 #include "dedup.h"
+#include "digest.h"
 #include "dol_assert.h"
 #include "put_impl.h"
-
-static enum dol_err ref_add(struct ref_array *a, size_t ref_bytes, uint8_t **slot)
-{
-    if (a->count == a->capacity) {
-        size_t capacity = a->capacity ? a->capacity * 2 : 4;
-        uint8_t *grown = realloc(a->data, capacity * ref_bytes);
-        if (grown == NULL)
-            return DOL_ENOMEM;
-        a->data = grown;
-        a->capacity = capacity;
-    }
-    *slot = a->data + a->count++ * ref_bytes;
-    return DOL_OK;
-}
 
 /* ---- codec ---- */
 
@@ -32,31 +19,32 @@ struct encode_job {
 static void encode_run(void *arg)
 {
     struct encode_job *job = arg;
-    job->codec_id = codec_encode(job->codec, job->plain, job->out, job->plain.len, &job->out_len);
+    job->codec_id = codec_compress(job->codec, job->plain, job->out, job->plain.len, &job->out_len);
 }
 
-/* Replaces chunk->data (plain, len bytes) by its coded form when that is smaller. */
+/* Replaces chunk->data (plain, len bytes) by its coded form when that is smaller. Bytes that don't look like it never
+ * leave the loop. */
 static enum dol_err encode(struct store *s, struct put_chunk *chunk, size_t len, size_t *data_len, uint8_t *codec_id)
 {
-    struct encode_job job = {.plain = bytes_of(chunk->data, len)};
+    struct encode_job job = {.plain = bytes_of(chunk->data, len), .codec_id = FORMAT_CODEC_RAW};
+    *data_len = len;
     enum dol_err err = store_codec_take(s, &job.codec);
     if (err != DOL_OK)
         return err;
-    job.out = malloc(len);
-    if (job.out == NULL) {
-        store_codec_give(s, job.codec);
-        return DOL_ENOMEM;
+    if (codec_is_promising(job.codec, job.plain)) {
+        job.out = malloc(len);
+        if (job.out == NULL)
+            err = DOL_ENOMEM;
+        else if (len >= STORE_OFFLOAD_BYTES_MIN)
+            offload_run(encode_run, &job);
+        else
+            encode_run(&job);
     }
-    if (len >= STORE_OFFLOAD_BYTES_MIN)
-        offload_run(encode_run, &job);
-    else
-        encode_run(&job);
     store_codec_give(s, job.codec);
     *codec_id = job.codec_id;
-    *data_len = len;
     if (job.codec_id == FORMAT_CODEC_RAW) {
         free(job.out);
-        return DOL_OK;
+        return err;
     }
     free(chunk->data);
     chunk->data = job.out;
@@ -99,23 +87,34 @@ static void chunk_record(struct put_chunk *chunk, size_t plain_len, size_t data_
     chunk->group = (struct append_group){.records = chunk->records, .count = 1, .on_done = chunk_done};
 }
 
+void put_chunk_hash(struct put *put)
+{
+    struct hash_job job;
+    if (put->fill_hashed || put->fill_len == 0)
+        return;
+    hash_job_init(&job, put->md5, put->fill, put->fill_len);
+    digester_run(put->store->digester, &job);
+    put->fill_hash = job.sha256;
+    put->fill_hashed = true;
+}
+
 enum dol_err put_chunk_make(struct put *put, struct put_chunk **out)
 {
     struct store *s = put->store;
     size_t len = put->fill_len;
     enum dedup_verdict verdict;
-    uint8_t *slot, codec_id;
+    uint8_t codec_id;
     size_t data_len;
 
     *out = NULL;
     dol_assert(len > 0 && len <= CHUNK_BYTES_MAX);
-    struct chunk_ref ref = {sha256_of(put->fill, len), (uint32_t)len};
-    enum dol_err err = ref_add(&put->chunks, CHUNK_REF_BYTES, &slot);
+    put_chunk_hash(put);
+    put->fill_hashed = false;
+    struct chunk_ref ref = {put->fill_hash, (uint32_t)len};
+    enum dol_err err = refs_add_chunk(&put->chunks, &ref);
     if (err != DOL_OK)
         return err;
-    chunk_ref_encode(&ref, slot);
-    put->chunks.bytes += len;
-    err = dedup_claim(s, &ref.hash, bytes_of(put->fill, len), &verdict);
+    err = dedup_claim(s, &put->pin, &ref.hash, bytes_of(put->fill, len), &verdict);
     if (err != DOL_OK)
         return err;
     put->fill_len = 0;
@@ -171,49 +170,5 @@ enum dol_err put_chunk_start(struct put *put, struct put_chunk *chunk)
     append_start(put->store->pool, &chunk->group);
     list_push_back(&put->inflight, &chunk->node);
     put->inflight_count++;
-    return DOL_OK;
-}
-
-/* ---- chunk lists ---- */
-
-static enum dol_err append_list(struct put *put, const struct chunk_list_body *list)
-{
-    struct tlv_writer w;
-    size_t capacity = list->refs.len + 256;
-    uint8_t *buf = malloc(capacity);
-    if (buf == NULL)
-        return DOL_ENOMEM;
-    tlv_writer_init(&w, buf, capacity);
-    chunk_list_encode(list, &w);
-    dol_assert(!w.overflow);
-    enum dol_err err = store_append_body(put->store, RECORD_CHUNK_LIST, bytes_of(buf, w.len));
-    free(buf);
-    return err;
-}
-
-enum dol_err put_list_flush(struct put *put)
-{
-    struct chunk_list_body list = {.refs = bytes_of(put->chunks.data, put->chunks.count * CHUNK_REF_BYTES)};
-    enum dedup_verdict verdict;
-    uint8_t *slot;
-
-    dol_assert(put->chunks.count > 0 && put->inflight_count == 0);
-    list.hash = sha256_of(list.refs.data, list.refs.len);
-    enum dol_err err = dedup_claim_list(put->store, &list.hash, list.refs, &verdict);
-    if (err != DOL_OK)
-        return err;
-    if (verdict == DEDUP_STORE) {
-        err = append_list(put, &list);
-        dedup_release(put->store, &list.hash);
-    }
-    if (err == DOL_OK)
-        err = ref_add(&put->lists, LIST_REF_BYTES, &slot);
-    if (err != DOL_OK)
-        return err;
-    struct list_ref ref = {list.hash, (uint32_t)put->chunks.count, put->chunks.bytes};
-    list_ref_encode(&ref, slot);
-    put->lists.bytes += put->chunks.bytes;
-    put->chunks.count = 0;
-    put->chunks.bytes = 0;
     return DOL_OK;
 }

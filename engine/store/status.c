@@ -1,10 +1,10 @@
 /* Status: what operators and metrics see. Any thread; numbers are read one by one. */
 #include <stdio.h>
 
+#include "cache.h"
+#include "gc.h"
 #include "hash.h"
 #include "store_impl.h"
-
-#define NEARLY_FULL_PERCENT 90u
 
 static void drive_status(struct pool *pool, unsigned i, struct store_drive_status *out)
 {
@@ -23,17 +23,23 @@ static void drive_status(struct pool *pool, unsigned i, struct store_drive_statu
     out->size_bytes = d->drive->size_bytes;
     out->read_errors = __atomic_load_n(&d->drive->counters.read_errors, __ATOMIC_RELAXED);
     out->write_errors = __atomic_load_n(&d->drive->counters.write_errors, __ATOMIC_RELAXED);
+    out->read_bytes = __atomic_load_n(&d->drive->counters.read_bytes, __ATOMIC_RELAXED);
+    out->write_bytes = __atomic_load_n(&d->drive->counters.write_bytes, __ATOMIC_RELAXED);
+    out->checksum_errors = __atomic_load_n(&d->drive->counters.bad_units, __ATOMIC_RELAXED);
 }
 
 struct slab_sum {
     const struct pool *pool;
     struct store_status *out;
+    uint64_t closed_bytes; /* of slabs that aren't appended to any more */
 };
 
 static void add_slab(void *arg, struct slab *slab)
 {
     struct slab_sum *sum = arg;
     sum->out->used_bytes += sum->pool->sb.extent_bytes * slab->k;
+    if (slab->state == SLAB_STATE_SEALED || slab->state == SLAB_STATE_ENDED)
+        sum->closed_bytes += sum->pool->sb.extent_bytes * slab->k;
     if (slab->state == SLAB_STATE_OPEN)
         sum->out->slabs_open++;
     else if (slab->state == SLAB_STATE_SEALED)
@@ -47,7 +53,11 @@ static void counters_fill(struct store *s, struct store_counters *c)
     struct pool_counters *p = &s->pool->counters;
     struct store_stats *t = &s->stats;
     struct index_counts ix;
+    struct cache_counters cache;
+    struct gc_counts gc;
+    gc_counts_get(s, &gc);
     index_counts_get(s->index, &ix);
+    cache_counters_get(s->cache, &cache);
     *c = (struct store_counters){.rows = atomic_load(&p->rows),
                                  .rows_empty = atomic_load(&p->rows_empty),
                                  .records = atomic_load(&p->records),
@@ -63,7 +73,20 @@ static void counters_fill(struct store *s, struct store_counters *c)
                                  .bytes_compressed_out = atomic_load(&t->bytes_compressed_out),
                                  .drive_bytes_written = atomic_load(&p->drive_bytes_written),
                                  .reads_reconstructed = atomic_load(&p->reads_reconstructed),
-                                 .index_commits = ix.commits};
+                                 .cache_hits = cache.hits,
+                                 .cache_misses = cache.misses,
+                                 .cache_joined = cache.joined,
+                                 .cache_hit_bytes = cache.hit_bytes,
+                                 .cache_evicted = cache.evicted,
+                                 .cache_refused = cache.refused,
+                                 .cache_bytes = cache.bytes,
+                                 .cache_bytes_max = cache.bytes_max,
+                                 .slabs_freed = gc.slabs_freed,
+                                 .slabs_compacted = gc.slabs_compacted,
+                                 .bytes_moved = gc.bytes_moved,
+                                 .index_commits = ix.commits,
+                                 .index_pending_records = ix.pending,
+                                 .index_map_bytes = ix.map_bytes};
     for (unsigned i = 0; i < s->pool->drive_count; i++)
         if (s->pool->drives[i].drive != NULL)
             c->drive_bytes_prepared +=
@@ -73,9 +96,10 @@ static void counters_fill(struct store *s, struct store_counters *c)
 void store_status_get(struct store *s, struct store_status *out)
 {
     struct pool *pool = s->pool;
-    struct slab_sum sum = {pool, out};
+    struct slab_sum sum = {.pool = pool, .out = out};
+    struct gc_counts gc;
     struct index_counts ix;
-    uint64_t raw_extents = 0, used_extents = 0;
+    uint64_t raw_extents = 0;
 
     memset(out, 0, sizeof *out);
     hex_encode(pool->sb.pool.b, sizeof pool->sb.pool.b, out->pool_uuid);
@@ -91,11 +115,16 @@ void store_status_get(struct store *s, struct store_status *out)
         drive_status(pool, i, &out->drives[i]);
         out->raw_bytes += pool->sb.drives[i].size_bytes;
         raw_extents += pool->drives[i].extents;
-        used_extents += out->drives[i].used_bytes / pool->sb.extent_bytes;
     }
     out->usable_bytes = raw_extents * pool->sb.extent_bytes / (unsigned)(pool->sb.k + pool->sb.m) * pool->sb.k;
+    out->reserve_bytes = (uint64_t)pool->slabs_reserve * pool->sb.k * pool->sb.extent_bytes;
+    out->full = pool_is_full(pool);
     pool_slab_each(pool, add_slab, &sum);
     index_counts_get(s->index, &ix);
+    gc_counts_get(s, &gc);
+    out->live_bytes = index_live_bytes(s->index);
+    out->dead_bytes = sum.closed_bytes > out->live_bytes ? sum.closed_bytes - out->live_bytes : 0;
+    out->reclaim_blocked = gc.blocked;
     out->objects = ix.objects;
     out->buckets = ix.buckets;
     counters_fill(s, &out->counters);
@@ -103,8 +132,4 @@ void store_status_get(struct store *s, struct store_status *out)
     out->read_only = pool->read_only;
     snprintf(out->reason, sizeof out->reason, "%s", pool->reason);
     pthread_mutex_unlock(&pool->lock);
-    if (!out->read_only && raw_extents > 0 && used_extents * 100 / raw_extents >= NEARLY_FULL_PERCENT)
-        snprintf(out->reason, sizeof out->reason,
-                 "%u %% full: deletes do not give space back in this version, add capacity by a new pool",
-                 (unsigned)(used_extents * 100 / raw_extents));
 }

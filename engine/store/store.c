@@ -6,8 +6,11 @@
  */
 #include <stdlib.h>
 
+#include "cache.h"
 #include "dedup.h"
+#include "digest.h"
 #include "dol_assert.h"
+#include "gc.h"
 #include "log.h"
 #include "recover.h"
 #include "store_impl.h"
@@ -30,7 +33,7 @@ static void commit_run(void *arg)
     job->err = index_commit(job->index, job->upto, &applied);
 }
 
-static enum dol_err commit_now(struct store *s)
+enum dol_err store_commit_index(struct store *s)
 {
     struct commit_job job = {s->index, pool_lsn_bound(s->pool), DOL_OK};
     offload_run(commit_run, &job);
@@ -52,7 +55,7 @@ static void committer_main(void *arg)
             fiber_sleep(STORE_COMMIT_POLL_NS);
             continue;
         }
-        enum dol_err err = commit_now(s);
+        enum dol_err err = store_commit_index(s);
         last = now;
         if (err != DOL_OK) {
             pool_set_read_only(s->pool, "the index can't be written (%s): remove its folder and restart, it is rebuilt",
@@ -83,6 +86,7 @@ static enum dol_err open_index(const struct store_config *config, struct store *
                               .pool = s->pool->sb.pool};
     bool fresh;
     enum dol_err err = index_open(&ic, &s->index, &fresh);
+    s->pins.index = s->index;
     if (err == DOL_OK && !config->index_no_sync)
         index_sigbus_guard(s->index);
     if (err == DOL_OK && fresh)
@@ -90,7 +94,7 @@ static enum dol_err open_index(const struct store_config *config, struct store *
     return err;
 }
 
-static enum dol_err start_work(struct store *s)
+static enum dol_err start_work(struct store *s, enum gc_start how)
 {
     enum dol_err err = appenders_start(s->pool, s->index);
     if (err != DOL_OK)
@@ -101,7 +105,7 @@ static enum dol_err start_work(struct store *s)
     err = fiber_spawn(committer_main, s, "index-commit");
     if (err != DOL_OK)
         s->committer_running = false;
-    return err;
+    return err == DOL_OK ? gc_start(s, how) : err;
 }
 
 /* Frees all but the pool. */
@@ -113,7 +117,10 @@ static void store_free(struct store *s)
         codec_free(s->codecs[i]);
     gates_free(s->gates);
     dedup_free(s->dedup);
+    digester_free(s->digester);
+    cache_free(s->cache);
     pthread_mutex_destroy(&s->codec_lock);
+    pins_fini(&s->pins);
     free(s);
 }
 
@@ -125,12 +132,18 @@ enum dol_err store_open(const struct store_config *config, struct store **out)
         return DOL_ENOMEM;
     s->magic = STORE_MAGIC;
     s->puts_max = config->puts_max ? config->puts_max : STORE_PUTS_MAX;
+    s->lists_max = MANIFEST_LISTS_MAX;
     pthread_mutex_init(&s->codec_lock, NULL);
+    pins_init(&s->pins);
     uint64_t started = clock_monotonic_ns();
 
     enum dol_err err = gates_new(&s->gates);
     if (err == DOL_OK)
         err = dedup_new(&s->dedup);
+    if (err == DOL_OK)
+        err = digester_new(&s->digester);
+    if (err == DOL_OK)
+        err = cache_new(config->cache_bytes, &s->cache);
     if (err == DOL_OK)
         err = pool_open(config, &s->pool);
     if (err != DOL_OK) {
@@ -143,8 +156,9 @@ enum dol_err store_open(const struct store_config *config, struct store **out)
     if (err == DOL_OK)
         err = pool_recover(s->pool, s->index, &stats);
     if (err == DOL_OK)
-        err = start_work(s);
+        err = start_work(s, config->gc_manual ? GC_BY_HAND : GC_BY_ITSELF);
     if (err != DOL_OK) {
+        gc_stop(s);
         committer_stop(s);
         appenders_stop(s->pool);
         pool_close(s->pool);
@@ -163,10 +177,11 @@ enum dol_err store_open(const struct store_config *config, struct store **out)
 void store_close(struct store *s)
 {
     dol_assert_magic(s, STORE_MAGIC);
+    gc_stop(s);
     committer_stop(s);
     appenders_stop(s->pool);
     if (!pool_is_read_only(s->pool)) {
-        enum dol_err err = commit_now(s);
+        enum dol_err err = store_commit_index(s);
         if (err != DOL_OK)
             log_warn("store", "last index commit failed: %s; the next open replays", dol_err_text(err));
     }
@@ -196,6 +211,26 @@ void store_codec_give(struct store *s, struct codec *codec)
     pthread_mutex_unlock(&s->codec_lock);
     if (codec != NULL)
         codec_free(codec);
+}
+
+enum dol_err store_put_slot_take(struct store *s, struct pin *pin)
+{
+    if (pool_is_read_only(s->pool))
+        return DOL_EREADONLY;
+    if (pool_is_full(s->pool))
+        return DOL_EFULL;
+    if (atomic_fetch_add(&s->puts_now, 1) < s->puts_max) {
+        pin_begin(&s->pins, pin, PIN_WRITE);
+        return DOL_OK;
+    }
+    atomic_fetch_sub(&s->puts_now, 1);
+    return DOL_EBUSY;
+}
+
+void store_put_slot_give(struct store *s, struct pin *pin)
+{
+    pin_end(&s->pins, pin);
+    atomic_fetch_sub(&s->puts_now, 1);
 }
 
 enum dol_err store_wait_for_index(struct store *s)
@@ -230,41 +265,36 @@ enum dol_err store_append_body(struct store *s, uint8_t kind, struct bytes body)
     return store_append(s, &group);
 }
 
-enum dol_err store_bucket_id(struct store *s, struct bytes name, uint64_t *id)
+static enum dol_err view_bucket(struct index_view *view, struct bytes name, uint64_t *id)
 {
-    struct index_view *view;
     struct bucket_body b;
-    enum dol_err err = index_view_begin(s->index, &view);
-    if (err != DOL_OK)
-        return err;
-    err = index_bucket_by_name(view, name, &b);
+    enum dol_err err = index_bucket_by_name(view, name, &b);
     if (err == DOL_OK)
         *id = b.id;
-    index_view_end(view);
     return err == DOL_ENOTFOUND ? DOL_ENOBUCKET : err;
 }
 
-enum dol_err store_version_get(struct store *s, uint64_t bucket, struct bytes key, const struct version_id *version,
-                               struct manifest *out, void **body)
+static enum dol_err view_version(struct index_view *view, uint64_t bucket, struct bytes key,
+                                 const struct version_id *version, void **body, size_t *len)
 {
-    struct index_view *view;
     struct index_object o;
-    *body = NULL;
-    enum dol_err err = index_view_begin(s->index, &view);
+    if (version != NULL && memcmp(version, &version_id_null, sizeof *version) == 0)
+        version = NULL; /* no bucket keeps versions yet: the null version is the current one */
+    enum dol_err err = index_object_get(view, bucket, key, version, &o);
     if (err != DOL_OK)
         return err;
-    err = index_object_get(view, bucket, key, version, &o);
-    if (err == DOL_OK) {
-        *body = malloc(o.body.len);
-        if (*body == NULL)
-            err = DOL_ENOMEM;
-        else
-            memcpy(*body, o.body.data, o.body.len);
-    }
-    index_view_end(view);
-    if (err != DOL_OK)
-        return err;
-    err = manifest_decode(bytes_of(*body, o.body.len), out);
+    *body = malloc(o.body.len);
+    if (*body == NULL)
+        return DOL_ENOMEM;
+    memcpy(*body, o.body.data, o.body.len);
+    *len = o.body.len;
+    return DOL_OK;
+}
+
+/* Frees the body when it can't be decoded. */
+static enum dol_err decode_copy(void **body, size_t len, struct manifest *out)
+{
+    enum dol_err err = manifest_decode(bytes_of(*body, len), out);
     if (err != DOL_OK) {
         free(*body);
         *body = NULL;
@@ -272,18 +302,72 @@ enum dol_err store_version_get(struct store *s, uint64_t bucket, struct bytes ke
     return err;
 }
 
-enum dol_err store_read_chunk(struct store *s, uint8_t kind, const struct sha256 *hash, struct record_read *out)
+enum dol_err store_bucket_id(struct store *s, struct bytes name, uint64_t *id)
 {
     struct index_view *view;
-    struct index_chunk chunk;
     enum dol_err err = index_view_begin(s->index, &view);
     if (err != DOL_OK)
         return err;
-    err = index_chunk_get(view, kind, hash, &chunk);
+    err = view_bucket(view, name, id);
     index_view_end(view);
+    return err;
+}
+
+enum dol_err store_version_get(struct store *s, uint64_t bucket, struct bytes key, const struct version_id *version,
+                               struct manifest *out, void **body)
+{
+    struct index_view *view;
+    size_t len = 0;
+    *body = NULL;
+    enum dol_err err = index_view_begin(s->index, &view);
     if (err != DOL_OK)
         return err;
-    err = pool_read_record(s->pool, &chunk.place, chunk.lsn, out);
+    err = view_version(view, bucket, key, version, body, &len);
+    index_view_end(view);
+    return err == DOL_OK ? decode_copy(body, len, out) : err;
+}
+
+enum dol_err store_version_find(struct store *s, struct bytes bucket, struct bytes key,
+                                const struct version_id *version, struct manifest *out, void **body)
+{
+    struct index_view *view;
+    size_t len = 0;
+    uint64_t id;
+    *body = NULL;
+    enum dol_err err = index_view_begin(s->index, &view);
+    if (err != DOL_OK)
+        return err;
+    err = view_bucket(view, bucket, &id);
+    if (err == DOL_OK)
+        err = view_version(view, id, key, version, body, &len);
+    index_view_end(view);
+    return err == DOL_OK ? decode_copy(body, len, out) : err;
+}
+
+/* The slab of a place may be freed between the look-up and the read, its records copied elsewhere: then again. */
+static enum dol_err read_by_hash(struct store *s, uint8_t kind, const struct sha256 *hash, struct record_read *out)
+{
+    uint64_t slab = 0;
+    for (;;) {
+        struct index_view *view;
+        struct index_chunk chunk;
+        enum dol_err err = index_view_begin(s->index, &view);
+        if (err != DOL_OK)
+            return err;
+        err = index_chunk_get(view, kind, hash, &chunk);
+        index_view_end(view);
+        if (err != DOL_OK)
+            return err;
+        err = pool_read_record(s->pool, &chunk.place, chunk.lsn, out);
+        if (err != DOL_ENOTFOUND || chunk.place.slab == slab)
+            return err;
+        slab = chunk.place.slab;
+    }
+}
+
+enum dol_err store_read_chunk(struct store *s, uint8_t kind, const struct sha256 *hash, struct record_read *out)
+{
+    enum dol_err err = read_by_hash(s, kind, hash, out);
     if (err != DOL_OK)
         return err;
     bool right = out->header.kind == kind;

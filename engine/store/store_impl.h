@@ -10,11 +10,13 @@
 #include "append.h"
 #include "codec.h"
 #include "gates.h"
+#include "pins.h"
 #include "read.h"
 
 #define STORE_MAGIC 0x53544f52u
 
 #define STORE_PUTS_MAX          512u /* PUTs in progress */
+#define STORE_AHEAD_MAX         64u  /* chunks that GETs of one loop hold read ahead */
 #define STORE_CODECS_KEPT       64u
 #define STORE_COMMIT_AGE_NS     (100ull * 1000 * 1000)
 #define STORE_COMMIT_POLL_NS    (20ull * 1000 * 1000)
@@ -28,6 +30,14 @@ struct store_stats {
 };
 
 struct dedup;
+struct gc;
+struct digester;
+struct cache;
+
+/* A loop's own, a cache line apart from the others'. */
+struct store_aheads {
+    _Alignas(64) unsigned now;
+};
 
 struct store {
     unsigned magic;
@@ -35,9 +45,15 @@ struct store {
     struct index *index;
     struct gates *gates;
     struct dedup *dedup;
+    struct pins pins;
+    struct gc *gc; /* NULL: nothing is reclaimed (read-only) */
+    struct digester *digester;
+    struct cache *cache;
+    struct store_aheads aheads[POOL_LOOPS_MAX];
     struct store_stats stats;
     unsigned puts_max;
-    _Atomic unsigned puts_now;
+    _Atomic unsigned puts_now; /* puts, parts and completions in progress */
+    unsigned lists_max;        /* chunk lists of one object: MANIFEST_LISTS_MAX, fewer in tests */
     _Atomic uint32_t bucket_counter;
     pthread_mutex_t codec_lock;
     struct codec *codecs[STORE_CODECS_KEPT]; /* codec_lock */
@@ -54,8 +70,15 @@ struct store {
 DOL_MUST_CHECK enum dol_err store_codec_take(struct store *s, struct codec **out);
 void store_codec_give(struct store *s, struct codec *codec);
 
+/* One more put, part or completion in progress, with its pin, which goes to all that asks for chunks or lists:
+ * EREADONLY, EFULL, EBUSY. */
+DOL_MUST_CHECK enum dol_err store_put_slot_take(struct store *s, struct pin *pin);
+void store_put_slot_give(struct store *s, struct pin *pin);
+
 /* [await] Appends one group and waits for it; too much unapplied metadata makes it wait first. */
 DOL_MUST_CHECK enum dol_err store_append(struct store *s, struct append_group *group);
+/* [await] Applies what is published, up to the bound. */
+DOL_MUST_CHECK enum dol_err store_commit_index(struct store *s);
 /* [await] Waits while more than STORE_PENDING_BYTES_MAX are unapplied. EBUSY when that lasts. */
 DOL_MUST_CHECK enum dol_err store_wait_for_index(struct store *s);
 
@@ -66,6 +89,9 @@ DOL_MUST_CHECK enum dol_err store_append_body(struct store *s, uint8_t kind, str
  * ENOTFOUND. */
 DOL_MUST_CHECK enum dol_err store_version_get(struct store *s, uint64_t bucket, struct bytes key,
                                               const struct version_id *version, struct manifest *out, void **body);
+/* The same, by the bucket's name, in one view. ENOBUCKET, too. */
+DOL_MUST_CHECK enum dol_err store_version_find(struct store *s, struct bytes bucket, struct bytes key,
+                                               const struct version_id *version, struct manifest *out, void **body);
 /* ENOBUCKET. */
 DOL_MUST_CHECK enum dol_err store_bucket_id(struct store *s, struct bytes name, uint64_t *id);
 

@@ -1,7 +1,11 @@
 /* Routes and health. See admin.h. */
 #include "admin_private.h"
+#include "log.h"
 
+#include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define TYPE_JSON    "application/json"
 #define TYPE_METRICS "text/plain; version=0.0.4; charset=utf-8"
@@ -24,14 +28,15 @@ void admin_free(struct admin *admin)
 
 enum admin_pool_state admin_pool_state(const struct store_status *status)
 {
-    if (status->read_only)
-        return ADMIN_POOL_READ_ONLY;
-    if (status->reason[0] != '\0')
-        return ADMIN_POOL_DEGRADED;
+    unsigned missing = 0;
     for (unsigned i = 0; i < status->drive_count; i++)
-        if (strcmp(status->drives[i].state, "online") != 0)
-            return ADMIN_POOL_DEGRADED;
-    return ADMIN_POOL_ONLINE;
+        missing += strcmp(status->drives[i].state, "missing") == 0;
+    if (missing > status->m)
+        return ADMIN_POOL_FAULTED;
+    unsigned raised = alarm_evaluate(status, ALARM_KEY_THERE);
+    if ((raised & 1u << ALARM_READ_ONLY) != 0)
+        return ADMIN_POOL_READ_ONLY;
+    return (raised & 1u << ALARM_DEGRADED) != 0 ? ADMIN_POOL_DEGRADED : ADMIN_POOL_ONLINE;
 }
 
 const char *admin_pool_state_name(enum admin_pool_state state)
@@ -43,8 +48,48 @@ const char *admin_pool_state_name(enum admin_pool_state state)
         return "degraded";
     case ADMIN_POOL_READ_ONLY:
         return "read-only";
+    case ADMIN_POOL_FAULTED:
+        return "faulted";
     }
     return "unknown";
+}
+
+/* ---- alarms ---- */
+
+unsigned admin_alarms(const struct admin *admin, const struct store_status *status)
+{
+    return alarm_evaluate(status, atomic_load(&admin->key));
+}
+
+/* On an offload thread. */
+static void look_for_key(void *arg)
+{
+    struct admin *admin = arg;
+    bool gone = admin->config.key_file != NULL && access(admin->config.key_file, F_OK) != 0 && errno == ENOENT;
+    atomic_store(&admin->key, gone ? ALARM_KEY_GONE : ALARM_KEY_THERE);
+}
+
+void admin_watch(struct admin *admin)
+{
+    struct store_status *status = calloc(1, sizeof *status);
+    if (status == NULL)
+        return;
+    offload_run(look_for_key, admin);
+    store_status_get(admin->config.store, status);
+    unsigned raised = admin_alarms(admin, status);
+    unsigned changed = raised ^ admin->alarms;
+    for (unsigned i = 0; i < ALARM_COUNT; i++) {
+        const struct alarm_text *text = alarm_text((enum alarm)i);
+        if ((changed & 1u << i) == 0)
+            continue;
+        if ((raised & 1u << i) == 0)
+            log_info("alarm", "cleared: %s", text->name);
+        else
+            log_warn("alarm", "raised: %s: %s %s%s%s%s", text->name, text->meaning, text->action,
+                     status->reason[0] != '\0' ? " (" : "", status->reason, status->reason[0] != '\0' ? ")" : "");
+    }
+    admin->alarms = raised;
+    free(status);
 }
 
 /* ---- answers ---- */
@@ -109,8 +154,13 @@ static void handle_ready(const struct admin *admin, struct exchange *x)
     }
     bool stopping = server_is_stopping(admin->config.server);
     bool writes = !stopping && !status->read_only;
-    json_t *doc = json_pack("{s:b, s:b, s:b, s:s}", "ready", !stopping, "reads", !stopping, "writes", writes, "reason",
-                            stopping ? "the server is stopping" : status->reason);
+    unsigned raised = admin_alarms(admin, status);
+    json_t *alarms = json_array();
+    for (unsigned i = 0; i < ALARM_COUNT; i++)
+        if ((raised & 1u << i) != 0)
+            (void)json_array_append_new(alarms, json_string(alarm_text((enum alarm)i)->name));
+    json_t *doc = json_pack("{s:b, s:b, s:b, s:s, s:o}", "ready", !stopping, "reads", !stopping, "writes", writes,
+                            "reason", stopping ? "the server is stopping" : status->reason, "alarms", alarms);
     reply_json(x, stopping ? 503 : 200, doc);
 }
 

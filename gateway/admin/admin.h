@@ -3,7 +3,7 @@
  * public listener too.
  *
  *     GET /healthz     200 while the process answers
- *     GET /readyz      200 while objects can at least be read, else 503; JSON says what works and why not more
+ *     GET /readyz      200 while objects can at least be read, else 503; JSON says what works, why not more, and alarms
  *     GET /metrics     Prometheus text format 0.0.4
  *     GET /v1/status   socket only: the pool, its drives, space, counters
  *
@@ -23,12 +23,17 @@ struct admin_config {
     const char *endpoint;    /* "http://127.0.0.1:9000" */
     const char *region;
     const char *version;
+    const char *key_file; /* whose loss is an alarm; NULL: none */
 };
 
 struct admin;
 
 DOL_MUST_CHECK enum dol_err admin_new(const struct admin_config *config, struct admin **out);
 void admin_free(struct admin *admin);
+
+/* [await] Looks at the pool and writes a line to the log for each alarm (alarm.h) that was raised or cleared since the
+ * last call. One caller, every few seconds. */
+void admin_watch(struct admin *admin);
 
 /* [await] A server_handler_fn for the socket; arg is the struct admin. */
 void admin_handle(void *arg, struct exchange *x);

@@ -93,6 +93,13 @@ static void request_bytes(FILE *out, const struct request_metrics *m)
                 m->operations[i].bytes_out);
 }
 
+static void request_errors(FILE *out, const struct request_metrics *m)
+{
+    family(out, "dolmen_http_errors_total", "counter", "Answers with an S3 error, by its code.");
+    for (unsigned i = 0; i < REQUEST_METRICS_ERRORS_MAX && m->errors[i].code != NULL; i++)
+        fprintf(out, "dolmen_http_errors_total{error=\"%s\"} %" PRIu64 "\n", m->errors[i].code, m->errors[i].count);
+}
+
 static void connections(FILE *out, const struct server *server)
 {
     struct server_stats s;
@@ -100,9 +107,20 @@ static void connections(FILE *out, const struct server *server)
     gauge(out, "dolmen_http_connections", "Connections open now.", s.active);
     counter(out, "dolmen_http_connections_accepted_total", "Connections accepted.", s.accepted);
     counter(out, "dolmen_http_connections_refused_total", "Connections refused: too many.", s.refused);
+    counter(out, "dolmen_http_slowed_total", "Requests answered 503 SlowDown: too many at once.", s.slowed);
+    gauge(out, "dolmen_http_requests_active", "Requests being answered now.", s.requests);
     counter(out, "dolmen_http_timeouts_total", "Connections ended because the client was too slow.", s.timed_out);
     counter(out, "dolmen_http_malformed_requests_total", "Requests refused by the HTTP parser.", s.malformed);
     counter(out, "dolmen_http_accept_errors_total", "Failures to accept a connection.", s.accept_errors);
+    family(out, "dolmen_tls_handshakes_total", "counter", "TLS handshakes done, by version.");
+    fprintf(out, "dolmen_tls_handshakes_total{version=\"1.2\"} %" PRIu64 "\n", s.tls_1_2);
+    fprintf(out, "dolmen_tls_handshakes_total{version=\"1.3\"} %" PRIu64 "\n", s.tls_1_3);
+    counter(out, "dolmen_tls_handshakes_resumed_total", "TLS handshakes that went on with an earlier session.",
+            s.tls_resumed);
+    counter(out, "dolmen_tls_handshake_failures_total", "TLS handshakes that came to nothing.", s.tls_failed);
+    if (s.tls_expires_s != 0)
+        gauge(out, "dolmen_tls_certificate_expiry_seconds", "End of the certificate's validity, seconds since 1970.",
+              (uint64_t)s.tls_expires_s);
 }
 
 /* ---- the store ---- */
@@ -131,7 +149,17 @@ static void store_counters(FILE *out, const struct store_counters *c)
             c->drive_bytes_prepared);
     counter(out, "dolmen_store_reads_reconstructed_total", "Records rebuilt from parity while reading.",
             c->reads_reconstructed);
-    counter(out, "dolmen_store_index_commits_total", "Index transactions committed.", c->index_commits);
+    counter(out, "dolmen_index_commits_total", "Index transactions committed.", c->index_commits);
+    gauge(out, "dolmen_index_pending_records", "Records not yet committed to the index.", c->index_pending_records);
+    gauge(out, "dolmen_index_map_bytes", "Size of the index's map.", c->index_map_bytes);
+    counter(out, "dolmen_cache_hits_total", "Chunks found in the read cache.", c->cache_hits);
+    counter(out, "dolmen_cache_misses_total", "Chunks read from drives.", c->cache_misses);
+    counter(out, "dolmen_cache_joined_total", "Chunks waited for while another request read them.", c->cache_joined);
+    counter(out, "dolmen_cache_hit_bytes_total", "Plain bytes given from the read cache.", c->cache_hit_bytes);
+    counter(out, "dolmen_cache_evicted_total", "Chunks that left the read cache.", c->cache_evicted);
+    counter(out, "dolmen_cache_refused_total", "Chunks that found no room in the read cache.", c->cache_refused);
+    gauge(out, "dolmen_cache_bytes", "Memory of the read cache in use.", c->cache_bytes);
+    gauge(out, "dolmen_cache_bytes_max", "Most memory the read cache may use.", c->cache_bytes_max);
 }
 
 static void pool(FILE *out, const struct store_status *s)
@@ -141,13 +169,15 @@ static void pool(FILE *out, const struct store_status *s)
     label(out, s->label);
     fprintf(out, "\",geometry=\"%u+%u\",encrypted=\"%s\"} 1\n", s->k, s->m, s->encrypted ? "true" : "false");
     family(out, "dolmen_pool_state", "gauge", "1 for the state the pool is in.");
-    for (int i = ADMIN_POOL_ONLINE; i <= ADMIN_POOL_READ_ONLY; i++)
+    for (int i = ADMIN_POOL_ONLINE; i <= ADMIN_POOL_FAULTED; i++)
         fprintf(out, "dolmen_pool_state{state=\"%s\"} %d\n", admin_pool_state_name((enum admin_pool_state)i),
                 admin_pool_state(s) == (enum admin_pool_state)i);
     gauge(out, "dolmen_pool_writable", "1 while the pool takes writes.", s->read_only ? 0 : 1);
     gauge(out, "dolmen_pool_raw_bytes", "Bytes of all drives.", s->raw_bytes);
     gauge(out, "dolmen_pool_usable_bytes", "Data bytes at this geometry.", s->usable_bytes);
     gauge(out, "dolmen_pool_used_bytes", "Data bytes in slabs in use.", s->used_bytes);
+    gauge(out, "dolmen_pool_reserve_bytes", "Data bytes kept for deletes, recovery and reclaiming space.",
+          s->reserve_bytes);
     gauge(out, "dolmen_pool_objects", "Objects.", s->objects);
     gauge(out, "dolmen_pool_buckets", "Buckets.", s->buckets);
     gauge(out, "dolmen_pool_run", "Number of the present run.", s->run);
@@ -167,21 +197,50 @@ static void drive_sample(FILE *out, const char *name, const struct store_drive_s
 
 static void drives(FILE *out, const struct store_status *s)
 {
+    static const struct {
+        const char *name;
+        const char *type;
+        const char *help;
+        size_t offset; /* in struct store_drive_status */
+    } families[] = {
+        {"dolmen_drive_size_bytes", "gauge", "Size of the drive.", offsetof(struct store_drive_status, size_bytes)},
+        {"dolmen_drive_used_bytes", "gauge", "Bytes of the drive's extents in use.",
+         offsetof(struct store_drive_status, used_bytes)},
+        {"dolmen_drive_read_errors_total", "counter", "Reads of the drive that failed.",
+         offsetof(struct store_drive_status, read_errors)},
+        {"dolmen_drive_write_errors_total", "counter", "Writes to the drive that failed.",
+         offsetof(struct store_drive_status, write_errors)},
+        {"dolmen_drive_checksum_errors_total", "counter", "Units read from the drive that were not what was written.",
+         offsetof(struct store_drive_status, checksum_errors)},
+        {"dolmen_drive_read_bytes_total", "counter", "Bytes read from the drive.",
+         offsetof(struct store_drive_status, read_bytes)},
+        {"dolmen_drive_written_bytes_total", "counter", "Bytes written to the drive.",
+         offsetof(struct store_drive_status, write_bytes)},
+    };
+    static const char *const states[] = {"online", "missing", "faulted"};
+    family(out, "dolmen_drive_state", "gauge", "1 for the state the drive is in.");
+    for (unsigned i = 0; i < s->drive_count; i++)
+        for (unsigned j = 0; j < sizeof states / sizeof states[0]; j++) {
+            fprintf(out, "dolmen_drive_state{uuid=\"%s\",path=\"", s->drives[i].uuid);
+            label(out, s->drives[i].path);
+            fprintf(out, "\",state=\"%s\"} %d\n", states[j], strcmp(s->drives[i].state, states[j]) == 0);
+        }
     family(out, "dolmen_drive_online", "gauge", "1 while the drive is in use.");
     for (unsigned i = 0; i < s->drive_count; i++)
         drive_sample(out, "dolmen_drive_online", &s->drives[i], strcmp(s->drives[i].state, "online") == 0);
-    family(out, "dolmen_drive_size_bytes", "gauge", "Size of the drive.");
-    for (unsigned i = 0; i < s->drive_count; i++)
-        drive_sample(out, "dolmen_drive_size_bytes", &s->drives[i], s->drives[i].size_bytes);
-    family(out, "dolmen_drive_used_bytes", "gauge", "Bytes of the drive's extents in use.");
-    for (unsigned i = 0; i < s->drive_count; i++)
-        drive_sample(out, "dolmen_drive_used_bytes", &s->drives[i], s->drives[i].used_bytes);
-    family(out, "dolmen_drive_read_errors_total", "counter", "Reads of the drive that failed.");
-    for (unsigned i = 0; i < s->drive_count; i++)
-        drive_sample(out, "dolmen_drive_read_errors_total", &s->drives[i], s->drives[i].read_errors);
-    family(out, "dolmen_drive_write_errors_total", "counter", "Writes to the drive that failed.");
-    for (unsigned i = 0; i < s->drive_count; i++)
-        drive_sample(out, "dolmen_drive_write_errors_total", &s->drives[i], s->drives[i].write_errors);
+    for (unsigned f = 0; f < sizeof families / sizeof families[0]; f++) {
+        family(out, families[f].name, families[f].type, families[f].help);
+        for (unsigned i = 0; i < s->drive_count; i++)
+            drive_sample(out, families[f].name, &s->drives[i],
+                         *(const uint64_t *)(const void *)((const char *)&s->drives[i] + families[f].offset));
+    }
+}
+
+static void alarms(FILE *out, unsigned raised)
+{
+    family(out, "dolmen_alarm", "gauge", "1 while the alarm is raised: an operator should act.");
+    for (unsigned i = 0; i < ALARM_COUNT; i++)
+        fprintf(out, "dolmen_alarm{alarm=\"%s\"} %u\n", alarm_text((enum alarm)i)->name, raised >> i & 1u);
 }
 
 static void process(FILE *out, const struct admin *admin)
@@ -210,9 +269,11 @@ char *admin_metrics_text(const struct admin *admin, const struct store_status *s
         goto fail;
     server_request_metrics_get(admin->config.server, requests);
     process(out, admin);
+    alarms(out, admin_alarms(admin, status));
     request_counts(out, requests);
     request_durations(out, requests);
     request_bytes(out, requests);
+    request_errors(out, requests);
     connections(out, admin->config.server);
     pool(out, status);
     drives(out, status);

@@ -15,9 +15,9 @@ static json_t *text(const char *value)
     json_t *json = json_string(value);
     if (json != NULL)
         return json;
-    size_t len = strnlen(value, sizeof copy - 1);
-    for (size_t i = 0; i < len; i++)
-        copy[i] = (unsigned char)value[i] < 0x80 ? value[i] : '?';
+    size_t len = 0;
+    for (; value[len] != '\0' && len < sizeof copy - 1; len++)
+        copy[len] = (unsigned char)value[len] < 0x80 ? value[len] : '?';
     copy[len] = '\0';
     return json_string(copy);
 }
@@ -37,6 +37,7 @@ static json_t *drive_json(const struct store_drive_status *drive)
     set(json, "used_bytes", number(drive->used_bytes));
     set(json, "read_errors", number(drive->read_errors));
     set(json, "write_errors", number(drive->write_errors));
+    set(json, "checksum_errors", number(drive->checksum_errors));
     return json;
 }
 
@@ -57,6 +58,8 @@ static json_t *pool_json(const struct store_status *s)
     set(json, "raw_bytes", number(s->raw_bytes));
     set(json, "usable_bytes", number(s->usable_bytes));
     set(json, "used_bytes", number(s->used_bytes));
+    set(json, "reserve_bytes", number(s->reserve_bytes));
+    set(json, "full", json_boolean(s->full));
     set(json, "slabs_open", number(s->slabs_open));
     set(json, "slabs_sealed", number(s->slabs_sealed));
     set(json, "slabs_ended", number(s->slabs_ended));
@@ -84,7 +87,12 @@ static json_t *counters_json(const struct store_counters *c)
     set(json, "drive_bytes_written", number(c->drive_bytes_written));
     set(json, "drive_bytes_prepared", number(c->drive_bytes_prepared));
     set(json, "reads_reconstructed", number(c->reads_reconstructed));
+    set(json, "cache_hits", number(c->cache_hits));
+    set(json, "cache_misses", number(c->cache_misses));
+    set(json, "cache_bytes", number(c->cache_bytes));
     set(json, "index_commits", number(c->index_commits));
+    set(json, "index_pending_records", number(c->index_pending_records));
+    set(json, "index_map_bytes", number(c->index_map_bytes));
     return json;
 }
 
@@ -104,6 +112,22 @@ static json_t *server_json(const struct admin *admin)
     return json;
 }
 
+static json_t *alarms_json(unsigned raised)
+{
+    json_t *json = json_array();
+    for (unsigned i = 0; i < ALARM_COUNT; i++) {
+        const struct alarm_text *t = alarm_text((enum alarm)i);
+        if ((raised & 1u << i) == 0)
+            continue;
+        json_t *one = json_object();
+        set(one, "alarm", text(t->name));
+        set(one, "meaning", text(t->meaning));
+        set(one, "action", text(t->action));
+        (void)json_array_append_new(json, one);
+    }
+    return json;
+}
+
 json_t *admin_status_json(const struct admin *admin, const struct store_status *status)
 {
     json_t *doc = json_object();
@@ -112,6 +136,7 @@ json_t *admin_status_json(const struct admin *admin, const struct store_status *
         (void)json_array_append_new(drives, drive_json(&status->drives[i]));
     set(doc, "server", server_json(admin));
     set(doc, "pool", pool_json(status));
+    set(doc, "alarms", alarms_json(admin_alarms(admin, status)));
     set(doc, "drives", drives);
     set(doc, "counters", counters_json(&status->counters));
     return doc;

@@ -108,7 +108,7 @@ static enum s3_error body_read_length(struct s3_body *b)
         return S3_ERR_NONE;
     }
     b->size_bytes = head->has_content_length ? head->content_length : 0;
-    if (b->use == S3_BODY_DOCUMENT) {
+    if (b->use != S3_BODY_OBJECT) {
         if (head->chunked)
             b->size_bytes = UINT64_MAX;
         return S3_ERR_NONE;
@@ -123,9 +123,11 @@ static enum s3_error body_open_streams(struct s3_body *b)
     struct s3_request *rq = b->rq;
     if (rq->auth.payload == SIGV4_PAYLOAD_SHA256 && (b->payload_hash = hash_stream_new(HASH_SHA256)) == NULL)
         return S3_ERR_SLOW_DOWN;
-    if (b->has_md5 && b->use == S3_BODY_DOCUMENT && (b->md5_hash = hash_stream_new(HASH_MD5)) == NULL)
+    if (b->has_md5 && b->use != S3_BODY_OBJECT && (b->md5_hash = hash_stream_new(HASH_MD5)) == NULL)
         return S3_ERR_SLOW_DOWN;
     if (b->computed.alg != CHECKSUM_NONE && checksum_stream_init(&b->checksum, b->computed.alg) != DOL_OK)
+        return S3_ERR_SLOW_DOWN;
+    if (b->kept.alg != b->computed.alg && checksum_stream_init(&b->kept_checksum, b->kept.alg) != DOL_OK)
         return S3_ERR_SLOW_DOWN;
     if (!b->is_chunked)
         return S3_ERR_NONE;
@@ -141,7 +143,8 @@ static enum s3_error body_open_streams(struct s3_body *b)
     return s3_error_of(err);
 }
 
-enum s3_error s3_body_open(struct s3_body *b, struct s3_request *rq, enum s3_body_use use)
+/* keep CHECKSUM_NONE: what the client gives, or CRC64NVME when it gives none. */
+static enum s3_error body_open(struct s3_body *b, struct s3_request *rq, enum s3_body_use use, enum checksum_alg keep)
 {
     memset(b, 0, sizeof *b);
     b->rq = rq;
@@ -150,11 +153,11 @@ enum s3_error s3_body_open(struct s3_body *b, struct s3_request *rq, enum s3_bod
     enum s3_error error = body_read_length(b);
     if (error == S3_ERR_NONE)
         error = body_read_md5(b);
-    if (error == S3_ERR_NONE)
+    if (error == S3_ERR_NONE && use != S3_BODY_COMPLETE)
         error = body_read_checksum_header(b);
     if (error == S3_ERR_NONE)
         error = body_read_trailer_header(b);
-    if (error == S3_ERR_NONE)
+    if (error == S3_ERR_NONE && use != S3_BODY_COMPLETE)
         error = body_check_sdk_algorithm(b);
     if (error != S3_ERR_NONE)
         return error;
@@ -168,8 +171,19 @@ enum s3_error s3_body_open(struct s3_body *b, struct s3_request *rq, enum s3_bod
         return S3_ERR_ENTITY_TOO_LARGE;
     }
     if (use == S3_BODY_OBJECT && !b->client_checksum)
-        b->computed.alg = CHECKSUM_CRC64NVME;
+        b->computed.alg = keep != CHECKSUM_NONE ? keep : CHECKSUM_CRC64NVME;
+    b->kept.alg = keep != CHECKSUM_NONE ? keep : b->computed.alg;
     return body_open_streams(b);
+}
+
+enum s3_error s3_body_open(struct s3_body *b, struct s3_request *rq, enum s3_body_use use)
+{
+    return body_open(b, rq, use, CHECKSUM_NONE);
+}
+
+enum s3_error s3_body_open_part(struct s3_body *b, struct s3_request *rq, enum checksum_alg keep)
+{
+    return body_open(b, rq, S3_BODY_OBJECT, keep);
 }
 
 void s3_body_close(struct s3_body *b)
@@ -178,6 +192,7 @@ void s3_body_close(struct s3_body *b)
     hash_stream_free(b->md5_hash);
     b->payload_hash = b->md5_hash = NULL;
     checksum_stream_fini(&b->checksum);
+    checksum_stream_fini(&b->kept_checksum);
     if (b->is_chunked)
         aws_chunked_fini(&b->decoder);
 }
@@ -215,6 +230,10 @@ static enum s3_error body_verify_checksum(struct s3_body *b)
         return S3_ERR_NONE;
     enum checksum_alg alg = b->computed.alg;
     checksum_stream_final(&b->checksum, &b->computed);
+    if (b->kept.alg != alg)
+        checksum_stream_final(&b->kept_checksum, &b->kept);
+    else
+        b->kept = b->computed;
     if (!b->client_checksum)
         return S3_ERR_NONE;
     if (b->in_trailer) {
@@ -255,6 +274,8 @@ static enum s3_error body_account(struct s3_body *b, struct bytes span)
         hash_stream_update(b->md5_hash, span.data, span.len);
     if (b->computed.alg != CHECKSUM_NONE)
         checksum_stream_update(&b->checksum, span.data, span.len);
+    if (b->kept.alg != b->computed.alg)
+        checksum_stream_update(&b->kept_checksum, span.data, span.len);
     return S3_ERR_NONE;
 }
 
@@ -355,15 +376,35 @@ static enum s3_error body_collect(struct s3_body *b, size_t max_bytes, struct by
     return S3_ERR_NONE;
 }
 
-enum s3_error s3_body_document(struct s3_request *rq, size_t max_bytes, struct bytes *document, bool *has_integrity)
+static enum s3_error body_document(struct s3_request *rq, enum s3_body_use use, size_t max_bytes,
+                                   struct bytes *document, bool *has_integrity)
 {
     struct s3_body *b = arena_alloc(rq->arena, sizeof *b);
     if (b == NULL)
         return S3_ERR_SLOW_DOWN;
-    enum s3_error error = s3_body_open(b, rq, S3_BODY_DOCUMENT);
+    enum s3_error error = s3_body_open(b, rq, use);
     if (error == S3_ERR_NONE)
         error = body_collect(b, max_bytes, document);
     *has_integrity = b->has_md5 || b->client_checksum;
     s3_body_close(b);
     return error;
+}
+
+enum s3_error s3_body_document(struct s3_request *rq, size_t max_bytes, struct bytes *document, bool *has_integrity)
+{
+    return body_document(rq, S3_BODY_DOCUMENT, max_bytes, document, has_integrity);
+}
+
+enum s3_error s3_body_complete_document(struct s3_request *rq, size_t max_bytes, struct bytes *document)
+{
+    bool has_integrity;
+    return body_document(rq, S3_BODY_COMPLETE, max_bytes, document, &has_integrity);
+}
+
+struct object_checksum s3_checksum_kept(const struct checksum *sum, enum checksum_type type)
+{
+    struct object_checksum kept = {
+        .alg = (uint8_t)sum->alg, .type = (uint8_t)type, .bytes = (uint8_t)checksum_bytes(sum->alg)};
+    memcpy(kept.value, sum->b, sizeof kept.value);
+    return kept;
 }

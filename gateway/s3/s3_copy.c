@@ -1,15 +1,16 @@
 /*
  * CopyObject: the bytes of one object become another, or the same one gets other metadata (how sync tools set times).
  *
- * Reads verified bytes and puts them as any other object: deduplication makes it cheap, and nothing about the new
- * object depends on the old one staying. The source's MD5 and checksum are held against what was read, so a copy is
- * never less verified than an upload.
+ * The source's MD5 and checksum are held against what was read, so a copy is never less verified than an upload. A copy
+ * is one piece whatever its source was: its ETag is the MD5 of its bytes and its checksum that of all of them.
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
  */
 #include "s3_handlers.h"
 
-#include "checksum.h"
 #include "http_date.h"
-#include "s3_auth.h"
+#include "s3_body.h"
+#include "s3_condition.h"
+#include "s3_copy_source.h"
 #include "s3_metadata.h"
 #include "s3_object.h"
 #include "s3_reply.h"
@@ -17,64 +18,14 @@
 #include <stdio.h>
 
 struct copy {
-    struct bytes bucket; /* source */
-    struct bytes key;
-    struct version_id version_storage;
-    const struct version_id *version; /* NULL: the current one */
+    struct s3_copy_source source;
     bool replace_metadata;
     enum checksum_alg alg; /* NONE: as the source */
-    struct object *object;
     struct checksum sum;
     struct put_result result;
 };
 
 /* ---- the request ---- */
-
-static enum s3_error copy_fail_source(struct s3_request *rq, struct bytes text)
-{
-    return s3_fail_argument(rq, "Copy Source must mention the source bucket and key: sourcebucket/sourcekey",
-                            "x-amz-copy-source", text);
-}
-
-/* "/bucket/key?versionId=id", URL-encoded, the first slash optional. */
-static enum s3_error copy_read_source(struct s3_request *rq, struct copy *copy)
-{
-    static const char version_prefix[] = "?versionId=";
-    const struct bytes text = *s3_header(rq, "x-amz-copy-source");
-    struct bytes path = text;
-    const char *query = text.len > 0 ? memchr(text.data, '?', text.len) : NULL;
-    if (query != NULL) {
-        path.len = (size_t)(query - (const char *)text.data);
-        struct bytes rest = bytes_of(query, text.len - path.len);
-        if (!s3_bytes_have_prefix(rest, version_prefix))
-            return copy_fail_source(rq, text);
-        struct bytes id = bytes_of(query + sizeof version_prefix - 1, rest.len - (sizeof version_prefix - 1));
-        if (!bytes_equal_str(id, "null")) {
-            if (!s3_version_parse(id, &copy->version_storage))
-                return s3_fail_argument(rq, "Invalid version id specified", "x-amz-copy-source", text);
-            copy->version = &copy->version_storage;
-        }
-    }
-    struct bytes decoded;
-    enum dol_err err = uri_decode(path, URI_DECODE_PATH, rq->arena, &decoded);
-    if (err == DOL_ENOMEM)
-        return S3_ERR_SLOW_DOWN;
-    if (err != DOL_OK)
-        return s3_fail_argument(rq, "Invalid copy source encoding", "x-amz-copy-source", text);
-    const char *at = decoded.data;
-    if (decoded.len > 0 && at[0] == '/')
-        decoded = bytes_of(++at, decoded.len - 1);
-    const char *slash = decoded.len > 0 ? memchr(at, '/', decoded.len) : NULL;
-    if (slash == NULL)
-        return copy_fail_source(rq, text);
-    copy->bucket = bytes_of(at, (size_t)(slash - at));
-    copy->key = bytes_of(slash + 1, decoded.len - copy->bucket.len - 1);
-    if (!uri_bucket_name_is_valid(copy->bucket))
-        return s3_fail_argument(rq, "Invalid copy source bucket name", "x-amz-copy-source", text);
-    if (uri_key_check(copy->key) != URI_KEY_OK)
-        return s3_fail_argument(rq, "Invalid copy source object key", "x-amz-copy-source", text);
-    return S3_ERR_NONE;
-}
 
 /* COPY or REPLACE. */
 static enum s3_error copy_read_directive(struct s3_request *rq, const char *name, bool *replace)
@@ -89,7 +40,7 @@ static enum s3_error copy_read_directive(struct s3_request *rq, const char *name
 static enum s3_error copy_read(struct s3_request *rq, struct copy *copy)
 {
     bool replace_tags; /* there are none to copy, and new ones are refused elsewhere */
-    enum s3_error error = copy_read_source(rq, copy);
+    enum s3_error error = s3_copy_source_read(rq, &copy->source);
     if (error == S3_ERR_NONE)
         error = copy_read_directive(rq, "x-amz-metadata-directive", &copy->replace_metadata);
     if (error == S3_ERR_NONE)
@@ -99,49 +50,39 @@ static enum s3_error copy_read(struct s3_request *rq, struct copy *copy)
     const struct bytes *algorithm = s3_header(rq, "x-amz-checksum-algorithm");
     if (algorithm != NULL && (copy->alg = checksum_of_name(*algorithm)) == CHECKSUM_NONE)
         return s3_fail(rq, S3_ERR_INVALID_REQUEST, "Value for x-amz-checksum-algorithm header is invalid.");
-    bool is_self = bytes_equal(copy->bucket, rq->bucket) && bytes_equal(copy->key, rq->key) && copy->version == NULL;
-    if (is_self && !copy->replace_metadata)
-        return s3_fail(rq, S3_ERR_INVALID_REQUEST,
-                       "This copy request is illegal because it is trying to copy an object to itself without changing "
-                       "the object's metadata, storage class, website redirect location or encryption attributes.");
-    return s3_authorize(&rq->identity, "s3:GetObject", copy->bucket, copy->key) ? S3_ERR_NONE : S3_ERR_ACCESS_DENIED;
-}
-
-/* ---- the source ---- */
-
-static enum s3_error copy_open(struct s3_request *rq, struct copy *copy)
-{
-    const char *failed;
-    enum dol_err err = store_object_open(rq->config->store, copy->bucket, copy->key, copy->version, &copy->object);
-    if (err != DOL_OK) {
-        copy->object = NULL;
-        /* The error is about these. */
-        rq->bucket = copy->bucket;
-        rq->key = copy->key;
-        return err == DOL_ENOTFOUND && copy->version != NULL ? S3_ERR_NO_SUCH_VERSION : s3_error_of(err);
-    }
-    const struct object_info *info = store_object_info(copy->object);
-    if (info->delete_marker)
-        return s3_fail(rq, S3_ERR_INVALID_REQUEST, "The source of a copy request may not be a delete marker.");
-    if (info->size > S3_OBJECT_BYTES_MAX)
-        return s3_fail(
-            rq, S3_ERR_INVALID_REQUEST,
-            "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120");
-    if (s3_condition_check(rq, "x-amz-copy-source-", info, &failed) != S3_CONDITION_PROCEED) {
-        s3_fault_detail(rq, "Condition", s3_bytes_of(s3_text(rq, "x-amz-copy-source-%s", failed)));
-        return S3_ERR_PRECONDITION_FAILED;
-    }
     return S3_ERR_NONE;
 }
 
+/* Onto itself only with something changed. An old version that becomes the current one is a change. */
+static enum s3_error copy_check_self(struct s3_request *rq, const struct copy *copy, const struct put_request *put)
+{
+    const struct object_info *info = store_object_info(copy->source.object);
+    bool is_self = bytes_equal(copy->source.bucket, rq->bucket) && bytes_equal(copy->source.key, rq->key) &&
+                   copy->source.version == NULL;
+    bool is_changed = copy->replace_metadata || put->headers[HEADER_WEBSITE_REDIRECT].len > 0 ||
+                      (s3_header(rq, "x-amz-storage-class") != NULL && put->storage_class != info->storage_class);
+    if (!is_self || is_changed)
+        return S3_ERR_NONE;
+    return s3_fail(rq, S3_ERR_INVALID_REQUEST,
+                   "This copy request is illegal because it is trying to copy an object to itself without changing the "
+                   "object's metadata, storage class, website redirect location or encryption attributes.");
+}
+
+/* ---- what the copy will be ---- */
+
 static enum s3_error copy_source_metadata(struct s3_request *rq, const struct copy *copy, struct put_request *put)
 {
-    const struct object_info *info = store_object_info(copy->object);
+    const struct object *object = copy->source.object;
     struct metadata_pair pair;
     unsigned count = 0;
-    memcpy(put->headers, info->headers, sizeof put->headers);
-    put->headers[HEADER_WEBSITE_REDIRECT] = bytes_of(NULL, 0); /* AWS: never copied */
-    while (store_object_metadata(copy->object, count, &pair))
+    memcpy(put->headers, store_object_info(object)->headers, sizeof put->headers);
+    /* AWS: neither of them is copied; the request says what they are. */
+    enum s3_error error = s3_metadata_read_redirect(rq, &put->headers[HEADER_WEBSITE_REDIRECT]);
+    if (error == S3_ERR_NONE)
+        error = s3_storage_class_read(rq, &put->storage_class);
+    if (error != S3_ERR_NONE)
+        return error;
+    while (store_object_metadata(object, count, &pair))
         count++;
     if (count == 0)
         return S3_ERR_NONE;
@@ -149,56 +90,54 @@ static enum s3_error copy_source_metadata(struct s3_request *rq, const struct co
     if (pairs == NULL)
         return S3_ERR_SLOW_DOWN;
     for (unsigned i = 0; i < count; i++)
-        if (!store_object_metadata(copy->object, i, &pairs[i]))
+        if (!store_object_metadata(object, i, &pairs[i]))
             return S3_ERR_INTERNAL;
     put->metadata = pairs;
     put->metadata_count = count;
     return S3_ERR_NONE;
 }
 
-/* ---- copying ---- */
-
-static enum s3_error copy_transfer(struct copy *copy, struct put *put, struct checksum_stream *stream)
+static enum s3_error copy_prepare(struct s3_request *rq, struct copy *copy, struct put_request *put)
 {
-    uint64_t size = store_object_info(copy->object)->size;
-    if (size == 0)
-        return S3_ERR_NONE;
-    enum dol_err err = store_object_seek(copy->object, 0, size);
-    while (err == DOL_OK) {
-        struct bytes span;
-        err = store_object_read(copy->object, &span);
-        if (err != DOL_OK || span.len == 0)
-            break;
-        checksum_stream_update(stream, span.data, span.len);
-        err = store_put_write(put, span.data, span.len);
-    }
-    return s3_error_of(err);
+    const struct object_info *info = store_object_info(copy->source.object);
+    if (info->size > S3_OBJECT_BYTES_MAX)
+        return s3_fail(
+            rq, S3_ERR_INVALID_REQUEST,
+            "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120");
+    enum s3_error error = copy->replace_metadata ? s3_metadata_read(rq, put) : copy_source_metadata(rq, copy, put);
+    if (error == S3_ERR_NONE)
+        error = copy_check_self(rq, copy, put);
+    if (error == S3_ERR_NONE)
+        error = s3_condition_read(rq, &put->condition);
+    if (copy->alg == CHECKSUM_NONE)
+        copy->alg = info->checksum.alg != CHECKSUM_NONE ? (enum checksum_alg)info->checksum.alg : CHECKSUM_CRC64NVME;
+    put->size_hint = info->size;
+    return error;
 }
 
-static bool copy_keeps_checksum(const struct copy *copy)
+/* ---- copying ---- */
+
+static bool copy_differs(const struct copy *copy)
 {
-    const struct object_checksum *stored = &store_object_info(copy->object)->checksum;
-    return stored->alg != CHECKSUM_NONE && stored->type == CHECKSUM_FULL_OBJECT;
+    const struct object_checksum *stored = &store_object_info(copy->source.object)->checksum;
+    return stored->alg == copy->sum.alg && stored->type == CHECKSUM_FULL_OBJECT &&
+           memcmp(stored->value, copy->sum.b, checksum_bytes(copy->sum.alg)) != 0;
 }
 
 /* Takes put, whatever comes of it. */
-static enum s3_error copy_finish(struct copy *copy, struct put *put)
+static enum s3_error copy_finish(struct s3_request *rq, struct copy *copy, struct put *put)
 {
-    const struct object_info *info = store_object_info(copy->object);
+    const struct object_info *info = store_object_info(copy->source.object);
     struct put_finish fin = {.expected_size = info->size};
-    if (copy_keeps_checksum(copy) && info->checksum.alg == copy->sum.alg &&
-        memcmp(info->checksum.value, copy->sum.b, checksum_bytes(copy->sum.alg)) != 0) {
+    if (copy_differs(copy)) {
         store_put_abort(put);
         return S3_ERR_INTERNAL;
     }
     fin.md5 = info->etag.parts == 0 ? info->etag.md5 : NULL;
-    fin.checksum.alg = (uint8_t)copy->sum.alg;
-    fin.checksum.type = CHECKSUM_FULL_OBJECT;
-    fin.checksum.bytes = (uint8_t)checksum_bytes(copy->sum.alg);
-    memcpy(fin.checksum.value, copy->sum.b, sizeof fin.checksum.value);
+    fin.checksum = s3_checksum_kept(&copy->sum, CHECKSUM_FULL_OBJECT);
     enum dol_err err = store_put_finish(put, &fin, &copy->result);
     /* The client gave no digest: one that doesn't match is ours to answer for. */
-    return err == DOL_EDIGEST || err == DOL_ELENGTH ? S3_ERR_INTERNAL : s3_error_of(err);
+    return err == DOL_EDIGEST || err == DOL_ELENGTH ? S3_ERR_INTERNAL : s3_condition_error(rq, err);
 }
 
 static enum s3_error copy_run(struct s3_request *rq, struct copy *copy)
@@ -206,26 +145,21 @@ static enum s3_error copy_run(struct s3_request *rq, struct copy *copy)
     struct put *put = NULL;
     struct checksum_stream stream;
     struct put_request request = {.bucket = rq->bucket, .key = rq->key, .owner = s3_bytes_of(rq->identity.user_id)};
-    const struct object_info *info = store_object_info(copy->object);
-    request.size_hint = info->size;
-    enum s3_error error =
-        copy->replace_metadata ? s3_metadata_read(rq, &request) : copy_source_metadata(rq, copy, &request);
+    enum s3_error error = copy_prepare(rq, copy, &request);
     if (error != S3_ERR_NONE)
         return error;
-    if (copy->alg == CHECKSUM_NONE)
-        copy->alg = copy_keeps_checksum(copy) ? (enum checksum_alg)info->checksum.alg : CHECKSUM_CRC64NVME;
     if (checksum_stream_init(&stream, copy->alg) != DOL_OK)
         return S3_ERR_SLOW_DOWN;
-    error = s3_error_of(store_put_begin(rq->config->store, &request, &put));
+    error = s3_condition_error(rq, store_put_begin(rq->config->store, &request, &put));
     if (error != S3_ERR_NONE)
         goto out;
-    error = copy_transfer(copy, put, &stream);
+    error = s3_copy_source_transfer(&copy->source, 0, request.size_hint, put, &stream);
     if (error != S3_ERR_NONE) {
         store_put_abort(put);
         goto out;
     }
     checksum_stream_final(&stream, &copy->sum);
-    error = copy_finish(copy, put);
+    error = copy_finish(rq, copy, put);
 out:
     checksum_stream_fini(&stream);
     return error;
@@ -251,15 +185,23 @@ static void copy_document(struct xml_writer *w, const struct s3_request *rq, con
     xml_write_close(w, "CopyObjectResult");
 }
 
+static enum s3_error copy_reply(struct s3_request *rq, const struct copy *copy)
+{
+    s3_copy_source_headers(rq, &copy->source);
+    s3_reply_version(rq, "x-amz-version-id", &copy->result.version, copy->result.null_version);
+    return s3_reply_xml(rq, 200, copy_document, copy);
+}
+
 enum s3_error s3_copy_object(struct s3_request *rq)
 {
-    struct copy copy = {0};
+    struct copy copy = {.alg = CHECKSUM_NONE};
     enum s3_error error = copy_read(rq, &copy);
     if (error == S3_ERR_NONE)
-        error = copy_open(rq, &copy);
+        error = s3_copy_source_open(rq, &copy.source);
     if (error == S3_ERR_NONE)
         error = copy_run(rq, &copy);
-    if (copy.object != NULL)
-        store_object_close(copy.object);
-    return error != S3_ERR_NONE ? error : s3_reply_xml(rq, 200, copy_document, &copy);
+    if (error == S3_ERR_NONE)
+        error = copy_reply(rq, &copy);
+    s3_copy_source_close(&copy.source);
+    return error;
 }

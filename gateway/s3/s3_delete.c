@@ -8,6 +8,7 @@
 
 #include "hash.h"
 #include "s3_body.h"
+#include "s3_condition.h"
 #include "s3_reply.h"
 #include "xml_requests.h"
 
@@ -21,18 +22,28 @@ static void delete_version_text(const struct version_id *version, char out[VERSI
     hex_encode(version->b, sizeof version->b, out);
 }
 
+/* What isn't there is as good as deleted, unless it was to be something. */
+static bool delete_was_fine(const struct delete_request *request, enum dol_err err)
+{
+    return err == DOL_OK ||
+           (request->condition.kind == CONDITION_NONE && (err == DOL_ENOTFOUND || err == DOL_ENOVERSION));
+}
+
 enum s3_error s3_delete_object(struct s3_request *rq)
 {
     struct version_id storage;
     const struct version_id *version;
     struct delete_result result;
+    struct delete_request request = {.bucket = rq->bucket, .key = rq->key};
     enum s3_error error = s3_version_of(rq, &storage, &version);
+    if (error == S3_ERR_NONE)
+        error = s3_condition_read(rq, &request.condition);
     if (error != S3_ERR_NONE)
         return error;
-    enum dol_err err = store_object_delete(
-        rq->config->store, &(struct delete_request){.bucket = rq->bucket, .key = rq->key, .version = version}, &result);
-    if (err != DOL_OK && err != DOL_ENOTFOUND && err != DOL_ENOVERSION)
-        return s3_error_of(err);
+    request.version = version;
+    enum dol_err err = store_object_delete(rq->config->store, &request, &result);
+    if (!delete_was_fine(&request, err))
+        return s3_condition_error(rq, err);
     if (err == DOL_OK && result.delete_marker)
         s3_reply_header(rq, "x-amz-delete-marker", "true");
     if (err == DOL_OK && !version_id_is_zero(&result.version)) {
@@ -68,9 +79,9 @@ static void delete_outcome_of(const struct s3_request *rq, const struct xml_dele
         outcome->error = S3_ERR_KEY_TOO_LONG;
         return;
     }
-    if (object->etag.len > 0) {
+    if (object->has_other_condition) {
         outcome->error = S3_ERR_NOT_IMPLEMENTED;
-        outcome->message = "Conditional deletes are not implemented";
+        outcome->message = "LastModifiedTime and Size are conditions of directory buckets";
         return;
     }
     if (object->version_id.len > 0 && !bytes_equal_str(object->version_id, "null")) {
@@ -80,10 +91,11 @@ static void delete_outcome_of(const struct s3_request *rq, const struct xml_dele
         }
         version = &storage;
     }
-    enum dol_err err = store_object_delete(
-        rq->config->store, &(struct delete_request){.bucket = rq->bucket, .key = object->key, .version = version},
-        &outcome->result);
-    if (err != DOL_ENOTFOUND && err != DOL_ENOVERSION)
+    struct delete_request request = {.bucket = rq->bucket, .key = object->key, .version = version};
+    if (object->etag.len > 0)
+        request.condition = s3_condition_of_etag(object->etag);
+    enum dol_err err = store_object_delete(rq->config->store, &request, &outcome->result);
+    if (!delete_was_fine(&request, err))
         outcome->error = s3_error_of(err);
 }
 

@@ -43,6 +43,12 @@ enum s3_error s3_error_of(enum dol_err err)
         return S3_ERR_NO_SUCH_VERSION;
     case DOL_ENOBUCKET:
         return S3_ERR_NO_SUCH_BUCKET;
+    case DOL_ENOUPLOAD:
+        return S3_ERR_NO_SUCH_UPLOAD;
+    case DOL_EPART:
+        return S3_ERR_INVALID_PART;
+    case DOL_ETOOSMALL:
+        return S3_ERR_ENTITY_TOO_SMALL;
     case DOL_EEXIST:
         return S3_ERR_BUCKET_ALREADY_EXISTS;
     case DOL_ENOTEMPTY:

@@ -23,6 +23,7 @@
       "Your previous request to create the named bucket succeeded and you already own it.")                            \
     X(BUCKET_NOT_EMPTY, "BucketNotEmpty", 409, "The bucket you tried to delete is not empty")                          \
     X(ENTITY_TOO_LARGE, "EntityTooLarge", 400, "Your proposed upload exceeds the maximum allowed size")                \
+    X(ENTITY_TOO_SMALL, "EntityTooSmall", 400, "Your proposed upload is smaller than the minimum allowed size")        \
     X(ILLEGAL_LOCATION, "IllegalLocationConstraintException", 400,                                                     \
       "The location constraint is incompatible for the region specific endpoint this request was sent to.")            \
     X(INCOMPLETE_BODY, "IncompleteBody", 400,                                                                          \
@@ -36,7 +37,12 @@
       "Only the last chunk is allowed to have a size less than 8192 bytes")                                            \
     X(INVALID_DIGEST, "InvalidDigest", 400, "The Content-MD5 you specified was invalid.")                              \
     X(INVALID_LOCATION, "InvalidLocationConstraint", 400, "The specified location-constraint is not valid")            \
+    X(INVALID_PART, "InvalidPart", 400,                                                                                \
+      "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified "  \
+      "entity tag may not match the part's entity tag.")                                                               \
     X(INVALID_PART_NUMBER, "InvalidPartNumber", 416, "The requested partnumber is not satisfiable")                    \
+    X(INVALID_PART_ORDER, "InvalidPartOrder", 400,                                                                     \
+      "The list of parts was not in ascending order. Parts must be ordered by part number.")                           \
     X(INVALID_RANGE, "InvalidRange", 416, "The requested range is not satisfiable")                                    \
     X(INVALID_REQUEST, "InvalidRequest", 400, "Invalid Request")                                                       \
     X(INVALID_STORAGE_CLASS, "InvalidStorageClass", 400, "The storage class you specified is not valid")               \
@@ -66,6 +72,9 @@
     X(NO_SUCH_REPLICATION, "ReplicationConfigurationNotFoundError", 404,                                               \
       "The replication configuration was not found")                                                                   \
     X(NO_SUCH_TAG_SET, "NoSuchTagSet", 404, "The TagSet does not exist")                                               \
+    X(NO_SUCH_UPLOAD, "NoSuchUpload", 404,                                                                             \
+      "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or "     \
+      "completed.")                                                                                                    \
     X(NO_SUCH_VERSION, "NoSuchVersion", 404, "The specified version does not exist.")                                  \
     X(NO_SUCH_WEBSITE, "NoSuchWebsiteConfiguration", 404,                                                              \
       "The specified bucket does not have a website configuration")                                                    \

@@ -35,7 +35,7 @@ static void get_stream(struct s3_request *rq, struct object *object, uint64_t le
 static enum s3_error get_conditions(struct s3_request *rq, const struct object *object, bool *answered)
 {
     const struct object_info *info = store_object_info(object);
-    const struct s3_part whole = {false, 0, info->size};
+    const struct s3_part whole = {.len = info->size, .checksum = info->checksum};
     const char *failed;
     *answered = false;
     switch (s3_condition_check(rq, "", info, &failed)) {
@@ -62,7 +62,7 @@ static enum s3_error get_answer(struct s3_request *rq, struct object *object)
     enum s3_error error = get_conditions(rq, object, &answered);
     if (error != S3_ERR_NONE || answered)
         return error;
-    error = s3_part_of(rq, info, &part);
+    error = s3_part_of(rq, object, &part);
     if (error == S3_ERR_NONE)
         error = s3_object_headers(rq, object, &part);
     if (error != S3_ERR_NONE)

@@ -38,6 +38,24 @@ s3_handler_fn s3_put_object;
 /* s3_copy.c */
 s3_handler_fn s3_copy_object;
 
+/* s3_attributes.c */
+s3_handler_fn s3_get_object_attributes;
+
+/* s3_upload.c */
+s3_handler_fn s3_create_upload;
+s3_handler_fn s3_abort_upload;
+
+/* s3_part.c */
+s3_handler_fn s3_upload_part;
+s3_handler_fn s3_upload_part_copy;
+
+/* s3_complete.c */
+s3_handler_fn s3_complete_upload;
+
+/* s3_part_list.c, s3_upload_list.c */
+s3_handler_fn s3_list_parts;
+s3_handler_fn s3_list_uploads;
+
 /* s3_delete.c */
 s3_handler_fn s3_delete_object;
 s3_handler_fn s3_delete_objects;

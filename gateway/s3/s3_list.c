@@ -9,15 +9,13 @@
 
 #include "checksum.h"
 #include "http_date.h"
+#include "s3_metadata.h"
 #include "s3_object.h"
+#include "s3_page.h"
 #include "s3_reply.h"
 #include "s3_token.h"
 
 #include <stdio.h>
-
-#define LIST_KEYS_MAX          1000u
-#define LIST_ARENA_SLACK_BYTES 65536u /* left to the answer's own needs */
-#define LIST_ENCODE_BYTES      64u
 
 struct list_entry {
     struct list_entry *next;
@@ -28,6 +26,7 @@ struct list_entry {
     struct bytes owner;
     uint8_t checksum_alg;
     uint8_t checksum_type;
+    uint8_t storage_class;
 };
 
 struct list_chain {
@@ -59,29 +58,6 @@ struct list_page {
 
 /* ---- parameters ---- */
 
-static enum s3_error list_read_max_keys(struct list_page *page)
-{
-    const struct bytes *text = s3_param(page->rq, "max-keys");
-    page->max_keys = LIST_KEYS_MAX;
-    if (text == NULL || text->len == 0)
-        return S3_ERR_NONE;
-    if (!s3_parse_u64(*text, INT32_MAX, &page->max_keys))
-        return s3_fail_argument(page->rq, "Provided max-keys not an integer or within integer range", "max-keys",
-                                *text);
-    if (page->max_keys > LIST_KEYS_MAX)
-        page->max_keys = LIST_KEYS_MAX;
-    return S3_ERR_NONE;
-}
-
-/* Positions and prefixes beyond the longest key match nothing that could exist. */
-static enum s3_error list_check_length(struct s3_request *rq, struct bytes text)
-{
-    if (text.len <= OBJECT_KEY_BYTES_MAX)
-        return S3_ERR_NONE;
-    s3_fault_detail(rq, "MaxSizeAllowed", s3_bytes_of("1024"));
-    return S3_ERR_KEY_TOO_LONG;
-}
-
 static enum s3_error list_read_v2(struct list_page *page)
 {
     struct s3_request *rq = page->rq;
@@ -96,57 +72,40 @@ static enum s3_error list_read_v2(struct list_page *page)
     } else if (page->start_after != NULL) {
         page->after = *page->start_after;
     }
-    return list_check_length(rq, page->after);
+    return s3_page_check_length(rq, page->after);
 }
 
 static enum s3_error list_read(struct list_page *page)
 {
     struct s3_request *rq = page->rq;
-    const struct bytes *prefix = s3_param(rq, "prefix");
     const struct bytes *delimiter = s3_param(rq, "delimiter");
-    const struct bytes *encoding = s3_param(rq, "encoding-type");
-    const struct bytes *marker = s3_param(rq, "marker");
-    if (encoding != NULL && encoding->len > 0) {
-        if (!bytes_equal_str(*encoding, "url"))
-            return s3_fail_argument(rq, "Invalid Encoding Method specified in Request", "encoding-type", *encoding);
-        page->url_encoded = true;
-    }
-    page->prefix = prefix != NULL ? *prefix : bytes_of("", 0);
-    page->delimiter = delimiter != NULL ? *delimiter : bytes_of("", 0);
-    page->after = bytes_of("", 0);
-    enum s3_error error = list_read_max_keys(page);
+    enum s3_error error = s3_page_read_encoding(rq, &page->url_encoded);
     if (error == S3_ERR_NONE)
-        error = list_check_length(rq, page->prefix);
+        error = s3_page_read_max(rq, "max-keys", s3_param(rq, "max-keys"), &page->max_keys);
+    if (error == S3_ERR_NONE)
+        error = s3_page_read_name(rq, "prefix", &page->prefix);
     if (error != S3_ERR_NONE)
         return error;
+    page->delimiter = delimiter != NULL ? *delimiter : bytes_of("", 0);
+    page->after = bytes_of("", 0);
     if (page->is_v2)
         return list_read_v2(page);
     page->with_owner = true;
-    if (marker != NULL)
-        page->marker = page->after = *marker;
-    return list_check_length(rq, page->after);
+    error = s3_page_read_name(rq, "marker", &page->marker);
+    page->after = page->marker;
+    return error;
 }
 
 /* ---- collecting ---- */
-
-static bool list_copy(struct list_page *page, struct bytes from, struct bytes *to)
-{
-    struct arena *a = page->rq->arena;
-    if (a->max_bytes < LIST_ARENA_SLACK_BYTES || a->used_bytes > a->max_bytes - LIST_ARENA_SLACK_BYTES)
-        return false;
-    char *copy = arena_strndup(a, from.data, from.len);
-    *to = bytes_of(copy, from.len);
-    return copy != NULL;
-}
 
 static bool list_add(void *arg, struct bytes key_or_prefix, const struct object_info *info)
 {
     struct list_page *page = arg;
     struct list_chain *chain = info != NULL ? &page->objects : &page->prefixes;
     struct list_entry *e = arena_alloc(page->rq->arena, sizeof *e);
-    bool kept = e != NULL && list_copy(page, key_or_prefix, &e->name);
+    bool kept = e != NULL && s3_page_copy(page->rq, key_or_prefix, &e->name);
     if (kept && info != NULL && page->with_owner && !bytes_equal(info->owner, page->owner_seen))
-        kept = list_copy(page, info->owner, &page->owner_seen);
+        kept = s3_page_copy(page->rq, info->owner, &page->owner_seen);
     if (!kept) {
         page->arena_full = true;
         return false;
@@ -158,6 +117,7 @@ static bool list_add(void *arg, struct bytes key_or_prefix, const struct object_
         e->owner = page->owner_seen;
         e->checksum_alg = info->checksum.alg;
         e->checksum_type = info->checksum.type;
+        e->storage_class = info->storage_class;
     }
     if (chain->last != NULL)
         chain->last->next = e;
@@ -202,24 +162,6 @@ static enum s3_error list_collect(struct list_page *page)
 
 /* ---- writing ---- */
 
-/* A key or what is part of one: as it is, or in the URL encoding that the client asked for. */
-static void list_write_name(struct xml_writer *w, const struct list_page *page, const char *element, struct bytes name)
-{
-    char text[3 * LIST_ENCODE_BYTES];
-    if (!page->url_encoded) {
-        xml_write_text(w, element, name);
-        return;
-    }
-    xml_write_open(w, element);
-    for (size_t at = 0; at < name.len; at += LIST_ENCODE_BYTES) {
-        size_t len = name.len - at < LIST_ENCODE_BYTES ? name.len - at : LIST_ENCODE_BYTES;
-        struct bytes piece = bytes_of((const char *)name.data + at, len);
-        const char *end = uri_encode_to(piece, URI_ENCODE_PATH, text);
-        xml_write_escaped(w, bytes_of(text, (size_t)(end - text)));
-    }
-    xml_write_close(w, element);
-}
-
 static void list_write_object(struct xml_writer *w, const struct list_page *page, const struct list_entry *e)
 {
     char date[HTTP_DATE_TEXT_MAX];
@@ -229,7 +171,7 @@ static void list_write_object(struct xml_writer *w, const struct list_page *page
     s3_etag_format(&e->etag, etag);
     snprintf(quoted, sizeof quoted, "\"%s\"", etag);
     xml_write_open(w, "Contents");
-    list_write_name(w, page, "Key", e->name);
+    s3_page_write_name(w, "Key", e->name, page->url_encoded);
     xml_write_str(w, "LastModified", date);
     xml_write_str(w, "ETag", quoted);
     if (e->checksum_alg != CHECKSUM_NONE) {
@@ -239,16 +181,16 @@ static void list_write_object(struct xml_writer *w, const struct list_page *page
     xml_write_u64(w, "Size", e->size);
     if (page->with_owner)
         s3_write_owner(w, page->rq, "Owner", e->owner);
-    xml_write_str(w, "StorageClass", "STANDARD");
+    xml_write_str(w, "StorageClass", s3_storage_class_name(e->storage_class));
     xml_write_close(w, "Contents");
 }
 
 static void list_write_position(struct xml_writer *w, const struct list_page *page)
 {
     if (!page->is_v2) {
-        list_write_name(w, page, "Marker", page->marker);
+        s3_page_write_name(w, "Marker", page->marker, page->url_encoded);
         if (page->truncated && page->delimiter.len > 0)
-            list_write_name(w, page, "NextMarker", page->last);
+            s3_page_write_name(w, "NextMarker", page->last, page->url_encoded);
         return;
     }
     if (page->token != NULL)
@@ -256,7 +198,7 @@ static void list_write_position(struct xml_writer *w, const struct list_page *pa
     if (page->next_token != NULL)
         xml_write_str(w, "NextContinuationToken", page->next_token);
     if (page->start_after != NULL)
-        list_write_name(w, page, "StartAfter", *page->start_after);
+        s3_page_write_name(w, "StartAfter", *page->start_after, page->url_encoded);
     xml_write_u64(w, "KeyCount", page->objects.count + page->prefixes.count);
 }
 
@@ -265,11 +207,11 @@ static void list_document(struct xml_writer *w, const struct s3_request *rq, con
     const struct list_page *page = arg;
     xml_write_open_ns(w, "ListBucketResult", XML_S3_NAMESPACE);
     xml_write_text(w, "Name", rq->bucket);
-    list_write_name(w, page, "Prefix", page->prefix);
+    s3_page_write_name(w, "Prefix", page->prefix, page->url_encoded);
     list_write_position(w, page);
     xml_write_u64(w, "MaxKeys", page->max_keys);
     if (page->delimiter.len > 0)
-        list_write_name(w, page, "Delimiter", page->delimiter);
+        s3_page_write_name(w, "Delimiter", page->delimiter, page->url_encoded);
     if (page->url_encoded)
         xml_write_str(w, "EncodingType", "url");
     xml_write_bool(w, "IsTruncated", page->truncated);
@@ -277,7 +219,7 @@ static void list_document(struct xml_writer *w, const struct s3_request *rq, con
         list_write_object(w, page, e);
     for (const struct list_entry *e = page->prefixes.first; e != NULL; e = e->next) {
         xml_write_open(w, "CommonPrefixes");
-        list_write_name(w, page, "Prefix", e->name);
+        s3_page_write_name(w, "Prefix", e->name, page->url_encoded);
         xml_write_close(w, "CommonPrefixes");
     }
     xml_write_close(w, "ListBucketResult");

@@ -1,6 +1,6 @@
 /*
- * Reading an object's metadata from the headers of PutObject and CopyObject. AWS's limits hold: 2 KiB of user metadata,
- * 2 KiB of the rest, so that every stored object's answer fits a response head.
+ * Reading an object's metadata from the headers of the requests that create one. AWS's limits hold: 2 KiB of user
+ * metadata, 2 KiB of the rest, so that every stored object's answer fits a response head.
  */
 #include "s3_metadata.h"
 
@@ -47,9 +47,22 @@ static enum dol_err metadata_strip_aws_chunked(struct s3_request *rq, struct byt
     return DOL_OK;
 }
 
+enum s3_error s3_metadata_read_redirect(struct s3_request *rq, struct bytes *value)
+{
+    static const char name[] = "x-amz-website-redirect-location";
+    if (s3_header_joined(rq, name, value) != DOL_OK)
+        return S3_ERR_SLOW_DOWN;
+    if (value->len == 0 || s3_bytes_have_prefix(*value, "/") || s3_bytes_have_prefix(*value, "http://") ||
+        s3_bytes_have_prefix(*value, "https://"))
+        return S3_ERR_NONE;
+    return s3_fail_argument(rq, "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
+                            name, *value);
+}
+
 static enum s3_error metadata_read_standard(struct s3_request *rq, struct put_request *put)
 {
     size_t total = 0;
+    struct bytes redirect;
     for (size_t i = 0; i < sizeof metadata_headers / sizeof metadata_headers[0]; i++) {
         struct bytes value;
         enum dol_err err = s3_header_joined(rq, metadata_headers[i].name, &value);
@@ -62,14 +75,9 @@ static enum s3_error metadata_read_standard(struct s3_request *rq, struct put_re
         put->headers[metadata_headers[i].header] = value;
         total += value.len;
     }
-    struct bytes redirect = put->headers[HEADER_WEBSITE_REDIRECT];
-    if (redirect.data != NULL && !s3_bytes_have_prefix(redirect, "/") && !s3_bytes_have_prefix(redirect, "http://") &&
-        !s3_bytes_have_prefix(redirect, "https://"))
-        return s3_fail_argument(rq,
-                                "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
-                                "x-amz-website-redirect-location", redirect);
-    if (total <= S3_SYSTEM_METADATA_MAX)
-        return S3_ERR_NONE;
+    enum s3_error error = s3_metadata_read_redirect(rq, &redirect);
+    if (error != S3_ERR_NONE || total <= S3_SYSTEM_METADATA_MAX)
+        return error;
     s3_fault_detail(rq, "MaxSizeAllowed", s3_bytes_of("2048"));
     return S3_ERR_METADATA_TOO_LARGE;
 }
@@ -114,8 +122,41 @@ static enum s3_error metadata_read_user(struct s3_request *rq, struct put_reques
     return S3_ERR_METADATA_TOO_LARGE;
 }
 
+/* ---- storage class ---- */
+
+static const char *const storage_class_names[STORAGE_CLASS_LAST + 1] = {
+    [STORAGE_CLASS_STANDARD] = "STANDARD",         [STORAGE_CLASS_STANDARD_IA] = "STANDARD_IA",
+    [STORAGE_CLASS_ONEZONE_IA] = "ONEZONE_IA",     [STORAGE_CLASS_INTELLIGENT_TIERING] = "INTELLIGENT_TIERING",
+    [STORAGE_CLASS_GLACIER_IR] = "GLACIER_IR",     [STORAGE_CLASS_GLACIER] = "GLACIER",
+    [STORAGE_CLASS_DEEP_ARCHIVE] = "DEEP_ARCHIVE", [STORAGE_CLASS_REDUCED_REDUNDANCY] = "REDUCED_REDUNDANCY",
+};
+
+const char *s3_storage_class_name(uint8_t storage_class)
+{
+    return storage_class_names[storage_class <= STORAGE_CLASS_LAST ? storage_class : STORAGE_CLASS_STANDARD];
+}
+
+enum s3_error s3_storage_class_read(struct s3_request *rq, uint8_t *out)
+{
+    const struct bytes *value = s3_header(rq, "x-amz-storage-class");
+    *out = STORAGE_CLASS_STANDARD;
+    if (value == NULL)
+        return S3_ERR_NONE;
+    for (unsigned c = 0; c <= STORAGE_CLASS_LAST; c++) {
+        if (c == STORAGE_CLASS_GLACIER || c == STORAGE_CLASS_DEEP_ARCHIVE ||
+            !bytes_equal_str(*value, storage_class_names[c]))
+            continue;
+        *out = (uint8_t)c;
+        return S3_ERR_NONE;
+    }
+    s3_fault_detail(rq, "StorageClassRequested", *value);
+    return S3_ERR_INVALID_STORAGE_CLASS;
+}
+
 enum s3_error s3_metadata_read(struct s3_request *rq, struct put_request *put)
 {
     enum s3_error error = metadata_read_standard(rq, put);
-    return error != S3_ERR_NONE ? error : metadata_read_user(rq, put);
+    if (error == S3_ERR_NONE)
+        error = metadata_read_user(rq, put);
+    return error != S3_ERR_NONE ? error : s3_storage_class_read(rq, &put->storage_class);
 }

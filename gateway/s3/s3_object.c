@@ -6,12 +6,11 @@
 #include "http_date.h"
 #include "http_etag.h"
 #include "http_range.h"
+#include "s3_metadata.h"
 #include "s3_reply.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-
-#define PART_NUMBER_MAX 10000u
 
 void s3_etag_format(const struct etag *etag, char out[S3_ETAG_TEXT_MAX])
 {
@@ -34,7 +33,12 @@ enum s3_error s3_object_open(struct s3_request *rq, struct object **object)
     if (error != S3_ERR_NONE)
         return error;
     enum dol_err err = store_object_open(rq->config->store, rq->bucket, rq->key, version, object);
-    return err == DOL_ENOTFOUND && version != NULL ? S3_ERR_NO_SUCH_VERSION : s3_error_of(err);
+    if (err != DOL_OK)
+        return err == DOL_ENOTFOUND && version != NULL ? S3_ERR_NO_SUCH_VERSION : s3_error_of(err);
+    if (version != NULL || !store_object_info(*object)->delete_marker)
+        return S3_ERR_NONE;
+    store_object_close(*object);
+    return S3_ERR_NO_SUCH_KEY;
 }
 
 /* ---- conditions ---- */
@@ -105,7 +109,7 @@ static enum s3_error part_of_range(struct s3_request *rq, const struct object_in
     case HTTP_RANGE_WHOLE:
         return S3_ERR_NONE;
     case HTTP_RANGE_PART:
-        *part = (struct s3_part){true, range.offset, range.len};
+        *part = (struct s3_part){.is_partial = true, .offset = range.offset, .len = range.len};
         return S3_ERR_NONE;
     case HTTP_RANGE_UNSATISFIABLE:
         break;
@@ -118,32 +122,54 @@ static enum s3_error part_of_range(struct s3_request *rq, const struct object_in
     return S3_ERR_INVALID_RANGE;
 }
 
-/* Objects are stored in one piece: part 1 is all of it. */
-static enum s3_error part_of_number(struct s3_request *rq, const struct object_info *info, struct bytes value,
+/* Numbers ascend from 1, so a part's index is below its number. */
+static bool part_find(const struct object *object, uint32_t number, struct part_info *out)
+{
+    unsigned count = store_object_info(object)->part_count;
+    for (unsigned i = number < count ? number : count; i-- > 0;) {
+        if (!store_object_part(object, i, out) || out->number < number)
+            return false;
+        if (out->number == number)
+            return true;
+    }
+    return false;
+}
+
+/* An object that was put in one piece has one part. */
+static enum s3_error part_of_number(struct s3_request *rq, const struct object *object, struct bytes value,
                                     struct s3_part *part)
 {
+    const struct object_info *info = store_object_info(object);
+    struct part_info found;
     uint64_t number;
-    if (!s3_parse_u64(value, PART_NUMBER_MAX, &number) || number == 0)
+    if (!s3_parse_u64(value, UPLOAD_PARTS_MAX, &number) || number == 0)
         return s3_fail_argument(rq, "Part number must be an integer between 1 and 10000, inclusive", "partNumber",
                                 value);
-    if (number > 1) {
+    part->parts_count = info->part_count;
+    if (info->part_count > 0 && part_find(object, (uint32_t)number, &found)) {
+        part->offset = found.offset;
+        part->len = found.size;
+        part->checksum = found.checksum;
+    } else if (info->part_count > 0 || number > 1) {
         s3_fault_detail(rq, "PartNumberRequested", value);
-        s3_fault_detail(rq, "ActualPartCount", s3_bytes_of("1"));
+        s3_fault_detail(rq, "ActualPartCount",
+                        s3_bytes_of(s3_text(rq, "%u", info->part_count > 0 ? info->part_count : 1)));
         return S3_ERR_INVALID_PART_NUMBER;
     }
-    part->is_partial = info->size > 0;
+    part->is_partial = part->len > 0;
     return S3_ERR_NONE;
 }
 
-enum s3_error s3_part_of(struct s3_request *rq, const struct object_info *info, struct s3_part *part)
+enum s3_error s3_part_of(struct s3_request *rq, const struct object *object, struct s3_part *part)
 {
+    const struct object_info *info = store_object_info(object);
     const struct bytes *range = s3_header(rq, "range");
     const struct bytes *number = s3_param(rq, "partNumber");
-    *part = (struct s3_part){false, 0, info->size};
+    *part = (struct s3_part){.len = info->size, .checksum = info->checksum};
     if (range != NULL && number != NULL)
         return s3_fail(rq, S3_ERR_INVALID_REQUEST, "Cannot specify both Range header and partNumber query parameter");
     if (number != NULL)
-        return part_of_number(rq, info, *number, part);
+        return part_of_number(rq, object, *number, part);
     if (range != NULL && range_still_applies(rq, info))
         return part_of_range(rq, info, *range, part);
     return S3_ERR_NONE;
@@ -203,19 +229,24 @@ static void object_metadata_headers(struct s3_request *rq, const struct object *
     }
 }
 
-/* A client checks what it is given against the bytes it gets, so not for a part of them. */
+const char *s3_checksum_text(struct s3_request *rq, const struct object_checksum *sum, uint32_t parts)
+{
+    struct checksum value = {.alg = (enum checksum_alg)sum->alg};
+    char text[CHECKSUM_TEXT_MAX];
+    memcpy(value.b, sum->value, sizeof value.b);
+    checksum_format(&value, text);
+    return sum->type == CHECKSUM_COMPOSITE && parts > 0 ? s3_text(rq, "%s-%" PRIu32, text, parts)
+                                                        : s3_text(rq, "%s", text);
+}
+
+/* A client checks what it is given against the bytes it gets, so there is none for a range of them. */
 static void object_checksum_headers(struct s3_request *rq, const struct object_info *info, const struct s3_part *part)
 {
     const struct bytes *mode = s3_header(rq, "x-amz-checksum-mode");
-    struct checksum sum = {.alg = (enum checksum_alg)info->checksum.alg};
-    char text[CHECKSUM_TEXT_MAX];
-    if (mode == NULL || !bytes_equal_str(*mode, "ENABLED") || part->is_partial || info->checksum.alg == CHECKSUM_NONE)
+    if (mode == NULL || !bytes_equal_str(*mode, "ENABLED") || part->checksum.alg == CHECKSUM_NONE)
         return;
-    memcpy(sum.b, info->checksum.value, sizeof sum.b);
-    checksum_format(&sum, text);
-    bool is_composite = info->checksum.type == CHECKSUM_COMPOSITE;
-    s3_reply_header(rq, checksum_header(sum.alg),
-                    is_composite ? s3_text(rq, "%s-%" PRIu32, text, info->etag.parts) : s3_text(rq, "%s", text));
+    s3_reply_header(rq, checksum_header((enum checksum_alg)part->checksum.alg),
+                    s3_checksum_text(rq, &part->checksum, info->etag.parts));
     s3_reply_header(rq, "x-amz-checksum-type", checksum_type_name((enum checksum_type)info->checksum.type));
 }
 
@@ -224,16 +255,17 @@ enum s3_error s3_object_headers(struct s3_request *rq, const struct object *obje
     const struct object_info *info = store_object_info(object);
     char date[HTTP_DATE_TEXT_MAX];
     char etag[S3_ETAG_TEXT_MAX];
-    char version[33];
     http_date_format(object_mtime_s(info), date);
     s3_etag_format(&info->etag, etag);
     s3_reply_header(rq, "Last-Modified", s3_text(rq, "%s", date));
     s3_reply_header(rq, "ETag", s3_text(rq, "\"%s\"", etag));
     s3_reply_header(rq, "Accept-Ranges", "bytes");
-    if (!version_id_is_zero(&info->version) && !info->null_version) {
-        hex_encode(info->version.b, sizeof info->version.b, version);
-        s3_reply_header(rq, "x-amz-version-id", s3_text(rq, "%s", version));
-    }
+    if (!info->null_version)
+        s3_reply_version(rq, "x-amz-version-id", &info->version, false);
+    if (info->storage_class != STORAGE_CLASS_STANDARD)
+        s3_reply_header(rq, "x-amz-storage-class", s3_storage_class_name(info->storage_class));
+    if (part->parts_count > 0)
+        s3_reply_header_u64(rq, "x-amz-mp-parts-count", part->parts_count);
     if (part->is_partial)
         s3_reply_header(rq, "Content-Range",
                         s3_text(rq, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, part->offset,

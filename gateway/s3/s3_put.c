@@ -1,5 +1,6 @@
 /*
- * PutObject: body -> digests -> store, one span at a time; memory doesn't grow with the object.
+ * PutObject, and what UploadPart has in common with it: body -> digests -> store, one span at a time; memory doesn't
+ * grow with the object.
  *
  * Everything that can be refused from the headers alone is refused before the body is asked for. Every exit but the
  * last aborts the put, so an object appears only when its length, its payload hash, its checksum and its Content-MD5
@@ -7,13 +8,13 @@
  */
 #include "s3_handlers.h"
 
-#include "hash.h"
-#include "s3_body.h"
+#include "s3_condition.h"
 #include "s3_metadata.h"
 #include "s3_object.h"
+#include "s3_put.h"
 #include "s3_reply.h"
 
-static enum s3_error put_transfer(struct s3_body *body, struct put *put)
+enum s3_error s3_put_transfer(struct s3_body *body, struct put *put)
 {
     for (;;) {
         struct bytes span;
@@ -26,31 +27,24 @@ static enum s3_error put_transfer(struct s3_body *body, struct put *put)
     }
 }
 
+void s3_put_fill_finish(const struct s3_body *body, struct put_finish *fin)
+{
+    fin->md5 = body->has_md5 ? body->md5 : NULL;
+    fin->expected_size = body->size_bytes;
+    fin->checksum = s3_checksum_kept(&body->kept, CHECKSUM_FULL_OBJECT);
+}
+
 static enum s3_error put_reply(struct s3_request *rq, const struct s3_body *body, const struct put_result *result)
 {
     char etag[S3_ETAG_TEXT_MAX];
     char sum[CHECKSUM_TEXT_MAX];
-    char version[33];
     s3_etag_format(&result->etag, etag);
     checksum_format(&body->computed, sum);
     s3_reply_header(rq, "ETag", s3_text(rq, "\"%s\"", etag));
     s3_reply_header(rq, checksum_header(body->computed.alg), s3_text(rq, "%s", sum));
     s3_reply_header(rq, "x-amz-checksum-type", checksum_type_name(CHECKSUM_FULL_OBJECT));
-    if (!version_id_is_zero(&result->version)) {
-        hex_encode(result->version.b, sizeof result->version.b, version);
-        s3_reply_header(rq, "x-amz-version-id", s3_text(rq, "%s", version));
-    }
+    s3_reply_version(rq, "x-amz-version-id", &result->version, result->null_version);
     return s3_reply_begin(rq, 200, 0);
-}
-
-static void put_fill_finish(const struct s3_body *body, struct put_finish *fin)
-{
-    fin->md5 = body->has_md5 ? body->md5 : NULL;
-    fin->expected_size = body->size_bytes;
-    fin->checksum.alg = (uint8_t)body->computed.alg;
-    fin->checksum.type = CHECKSUM_FULL_OBJECT;
-    fin->checksum.bytes = (uint8_t)checksum_bytes(body->computed.alg);
-    memcpy(fin->checksum.value, body->computed.b, sizeof fin->checksum.value);
 }
 
 enum s3_error s3_put_object(struct s3_request *rq)
@@ -68,17 +62,19 @@ enum s3_error s3_put_object(struct s3_request *rq)
     enum s3_error error = s3_body_open(body, rq, S3_BODY_OBJECT);
     if (error == S3_ERR_NONE)
         error = s3_metadata_read(rq, &request);
+    if (error == S3_ERR_NONE)
+        error = s3_condition_read(rq, &request.condition);
     if (error != S3_ERR_NONE)
         goto out;
     request.size_hint = body->size_bytes;
-    error = s3_error_of(store_put_begin(rq->config->store, &request, &put));
+    error = s3_condition_error(rq, store_put_begin(rq->config->store, &request, &put));
     if (error != S3_ERR_NONE)
         goto out;
-    error = put_transfer(body, put);
+    error = s3_put_transfer(body, put);
     if (error != S3_ERR_NONE)
         goto out;
-    put_fill_finish(body, &fin);
-    error = s3_error_of(store_put_finish(put, &fin, &result));
+    s3_put_fill_finish(body, &fin);
+    error = s3_condition_error(rq, store_put_finish(put, &fin, &result));
     put = NULL;
     if (error == S3_ERR_NONE)
         error = put_reply(rq, body, &result);

@@ -6,11 +6,14 @@
  */
 #include "s3_refuse.h"
 
+#include "s3_metadata.h"
+#include "s3_route.h"
+
 enum refuse_how {
     REFUSE_ALWAYS,
-    REFUSE_ON_WRITE,      /* conditions: GET and HEAD know them */
+    REFUSE_ON_OTHERS,     /* conditions: not what the operation knows */
     REFUSE_ACL,           /* only canned ACLs that say what holds anyway */
-    REFUSE_STORAGE_CLASS, /* only STANDARD */
+    REFUSE_STORAGE_CLASS, /* only the classes whose objects can be read at once */
     REFUSE_UNLESS_FALSE,
     REFUSE_OWNERSHIP, /* only BucketOwnerEnforced */
 };
@@ -23,11 +26,11 @@ static const struct {
     {"x-amz-storage-class", REFUSE_STORAGE_CLASS},
     {"x-amz-object-ownership", REFUSE_OWNERSHIP},
     {"x-amz-bucket-object-lock-enabled", REFUSE_UNLESS_FALSE},
-    {"if-match", REFUSE_ON_WRITE},
-    {"if-none-match", REFUSE_ON_WRITE},
-    {"x-amz-copy-source-range", REFUSE_ALWAYS},
+    {"if-match", REFUSE_ON_OTHERS},
+    {"if-none-match", REFUSE_ON_OTHERS},
+    {"x-amz-copy-source-range", REFUSE_ON_OTHERS},
     {"x-amz-copy-source-server-side-encryption-", REFUSE_ALWAYS},
-    {"x-amz-source-expected-bucket-owner", REFUSE_ALWAYS},
+    {"x-amz-source-expected-bucket-owner", REFUSE_ON_OTHERS},
     {"x-amz-grant-", REFUSE_ALWAYS},
     {"x-amz-if-match-", REFUSE_ALWAYS},
     {"x-amz-mfa", REFUSE_ALWAYS},
@@ -67,30 +70,43 @@ static enum s3_error refuse_acl(struct s3_request *rq, struct bytes value)
     return s3_fail_argument(rq, NULL, "x-amz-acl", value);
 }
 
-static enum s3_error refuse_storage_class(struct s3_request *rq, struct bytes value)
+static bool refuse_is_one(s3_handler_fn *handler, s3_handler_fn *const *known, size_t count)
 {
-    if (bytes_equal_str(value, "STANDARD"))
-        return S3_ERR_NONE;
-    s3_fault_detail(rq, "StorageClassRequested", value);
-    return S3_ERR_INVALID_STORAGE_CLASS;
+    for (size_t i = 0; i < count; i++)
+        if (handler == known[i])
+            return true;
+    return false;
 }
 
-static bool refuse_is_write(const struct s3_request *rq)
+/* Does the operation do what the header asks for? */
+static bool refuse_is_known(const struct s3_request *rq, const char *name)
 {
-    return rq->head->method != HTTP1_METHOD_GET && rq->head->method != HTTP1_METHOD_HEAD;
+    static s3_handler_fn *const writes[] = {s3_put_object, s3_copy_object, s3_complete_upload};
+    static s3_handler_fn *const copies[] = {s3_copy_object, s3_upload_part_copy};
+    s3_handler_fn *handler = rq->route->handler;
+    if (strcmp(name, "x-amz-copy-source-range") == 0)
+        return handler == s3_upload_part_copy;
+    if (strcmp(name, "x-amz-source-expected-bucket-owner") == 0)
+        return refuse_is_one(handler, copies, sizeof copies / sizeof copies[0]);
+    if (rq->head->method == HTTP1_METHOD_GET || rq->head->method == HTTP1_METHOD_HEAD)
+        return true;
+    if (handler == s3_delete_object)
+        return strcmp(name, "if-match") == 0;
+    return refuse_is_one(handler, writes, sizeof writes / sizeof writes[0]);
 }
 
 static enum s3_error refuse_header(struct s3_request *rq, enum refuse_how how, const char *name, struct bytes value)
 {
+    uint8_t storage_class;
     switch (how) {
     case REFUSE_ALWAYS:
         return s3_fail_header(rq, name);
-    case REFUSE_ON_WRITE:
-        return refuse_is_write(rq) ? s3_fail_header(rq, name) : S3_ERR_NONE;
+    case REFUSE_ON_OTHERS:
+        return refuse_is_known(rq, name) ? S3_ERR_NONE : s3_fail_header(rq, name);
     case REFUSE_ACL:
         return refuse_acl(rq, value);
     case REFUSE_STORAGE_CLASS:
-        return refuse_storage_class(rq, value);
+        return s3_storage_class_read(rq, &storage_class);
     case REFUSE_UNLESS_FALSE:
         return bytes_equal_str(value, "false") || bytes_equal_str(value, "False") ? S3_ERR_NONE
                                                                                   : s3_fail_header(rq, name);

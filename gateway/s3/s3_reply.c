@@ -2,12 +2,13 @@
  * Building and sending answers.
  *
  * The length of a document has to be known before its first byte is sent, and a list of 1,000 long keys is some MiB
- * once escaped: so a document that doesn't fit one buffer is written twice, first only counted, then sent piece by
- * piece. Memory stays one buffer.
+ * once escaped: so a document is written to be counted, and if it didn't fit one buffer, written again to be sent piece
+ * by piece. Memory stays one buffer.
  */
 #include "s3_reply.h"
 
 #include "dol_assert.h"
+#include "hash.h"
 
 #include <inttypes.h>
 
@@ -38,6 +39,17 @@ void s3_reply_header_u64(struct s3_request *rq, const char *name, uint64_t value
     s3_reply_header(rq, name, s3_text(rq, "%" PRIu64, value));
 }
 
+void s3_reply_version(struct s3_request *rq, const char *name, const struct version_id *version, bool null_version)
+{
+    char text[2 * sizeof version->b + 1];
+    if (null_version) {
+        s3_reply_header(rq, name, "null");
+    } else if (!version_id_is_zero(version)) {
+        hex_encode(version->b, sizeof version->b, text);
+        s3_reply_header_bytes(rq, name, s3_bytes_of(text));
+    }
+}
+
 enum s3_error s3_reply_begin(struct s3_request *rq, unsigned status, uint64_t content_length)
 {
     if (rq->reply_fault != S3_ERR_NONE)
@@ -58,12 +70,14 @@ enum s3_error s3_reply_begin(struct s3_request *rq, unsigned status, uint64_t co
 struct reply_sink {
     struct exchange *x; /* NULL: only count */
     uint64_t bytes;
+    unsigned pieces;
 };
 
 static enum dol_err reply_flush(void *ctx, const char *data, size_t len)
 {
     struct reply_sink *sink = ctx;
     sink->bytes += len;
+    sink->pieces++;
     return sink->x != NULL ? exchange_write(sink->x, data, len) : DOL_OK;
 }
 
@@ -83,23 +97,16 @@ enum s3_error s3_reply_xml(struct s3_request *rq, unsigned status, s3_document_f
     struct xml_writer w;
     struct reply_sink sink = {0};
     s3_reply_header(rq, "Content-Type", "application/xml");
-    xml_writer_init(&w, buf, REPLY_BUFFER_BYTES, NULL, NULL);
+    xml_writer_init(&w, buf, REPLY_BUFFER_BYTES, reply_flush, &sink);
     enum dol_err err = reply_write_document(rq, &w, fn, arg);
-    bool is_small = err == DOL_OK;
-    if (is_small) {
-        sink.bytes = w.len;
-    } else if (err == DOL_ETOOLARGE) {
-        xml_writer_init(&w, buf, REPLY_BUFFER_BYTES, reply_flush, &sink);
-        err = reply_write_document(rq, &w, fn, arg);
-    }
     if (err != DOL_OK)
         return S3_ERR_INTERNAL;
 
     enum s3_error error = s3_reply_begin(rq, status, sink.bytes);
     if (error != S3_ERR_NONE || rq->reply_broken)
         return error;
-    if (is_small) {
-        err = exchange_write(rq->x, buf, w.len);
+    if (sink.pieces == 1) {
+        err = exchange_write(rq->x, buf, (size_t)sink.bytes); /* all of it is still there */
     } else {
         sink.x = rq->x;
         xml_writer_init(&w, buf, REPLY_BUFFER_BYTES, reply_flush, &sink);

@@ -15,6 +15,9 @@ void s3_reply_header(struct s3_request *rq, const char *name, const char *value)
 void s3_reply_header_bytes(struct s3_request *rq, const char *name, struct bytes value);
 void s3_reply_header_u64(struct s3_request *rq, const char *name, uint64_t value);
 
+/* A version id, or "null"; nothing in buckets without versioning (an id of zero). */
+void s3_reply_version(struct s3_request *rq, const char *name, const struct version_id *version, bool null_version);
+
 #define S3_NO_LENGTH UINT64_MAX
 
 /* The head; the handler streams `content_length` bytes after it, or none (HEAD, or S3_NO_LENGTH). */

@@ -15,6 +15,7 @@
 #define S3_REPLY_HEADERS_MAX   192u         /* all stored metadata and the standard ones */
 #define S3_OBJECT_BYTES_MAX    (5ull << 30) /* one PUT; AWS: 5 GiB */
 #define S3_DOCUMENT_BYTES_MAX  (2u << 20)   /* XML bodies: 1,000 keys of 1,024 bytes, escaped a little */
+#define S3_COMPLETE_BYTES_MAX  (4u << 20)   /* 10,000 parts of CompleteMultipartUpload, with a checksum each */
 #define S3_USER_METADATA_MAX   2048u        /* bytes of names (without prefix) and values together; AWS: 2 KB */
 #define S3_SYSTEM_METADATA_MAX 2048u        /* bytes of the standard headers' values; AWS: 2 KB */
 

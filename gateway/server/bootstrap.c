@@ -5,26 +5,27 @@
  */
 #include "bootstrap.h"
 #include "admin.h"
+#include "config.h"
 #include "iam.h"
 #include "log.h"
+#include "memory.h"
 #include "s3.h"
 #include "server.h"
 #include "uring.h"
 #include <dolmen/store.h>
 
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#define STORE_FIBERS_MAX      512u  /* per loop, beside connections */
-#define CONNECTIONS_TOTAL_MAX 8192u /* shared out among the loops, for memory's sake */
-#define CONNECTIONS_LOOP_MIN  128u
-#define ENDPOINT_WAIT_NS      (3 * SERVER_SECOND_NS)
-#define ENDPOINT_RETRY_NS     (SERVER_SECOND_NS / 20)
+#define STORE_FIBERS_MAX 512u /* per loop, beside connections */
+#define WATCH_PERIOD_NS  (5 * SERVER_SECOND_NS)
 
 /* What was built up, to be taken down in reverse. */
 struct appliance {
@@ -34,7 +35,6 @@ struct appliance {
     struct s3 *s3;
     struct server *server;
     struct admin *admin;
-    char endpoint[OPTION_HOST_BYTES_MAX + 32];
 };
 
 static enum dol_err fail(struct appliance *a, int exit_code, const struct devdir_why *why)
@@ -66,7 +66,7 @@ static bool stop_asked(const struct bootstrap *boot)
 static enum dol_err create_pool(struct appliance *a)
 {
     const struct options *o = a->boot->options;
-    struct devdir *d = a->boot->dir;
+    struct devdir *d = &a->boot->site->dir;
     struct devdir_why why;
     const struct devdir_geometry geometry = {
         .drives = o->drives,
@@ -90,10 +90,12 @@ static enum dol_err create_pool(struct appliance *a)
 
 static enum dol_err prepare_pool(struct appliance *a)
 {
-    struct devdir *d = a->boot->dir;
+    struct devdir *d = &a->boot->site->dir;
     struct devdir_why why;
     enum devdir_state state;
     char moved[PATH_MAX];
+    if (!a->boot->site->in_directory)
+        return DOL_OK;
     if (devdir_state_get(d, &state, &why) != DOL_OK)
         return fail(a, BOOTSTRAP_EXIT_FAILED, &why);
     switch (state) {
@@ -115,27 +117,35 @@ static enum dol_err prepare_pool(struct appliance *a)
     return DOL_EINVAL;
 }
 
-static struct devdir_why why_not_open(const struct devdir *d, enum dol_err err)
+static struct devdir_why why_not_open(const struct site *site, enum dol_err err)
 {
     switch (err) {
     case DOL_EKEY:
         return explain("the key file %s is missing, damaged, readable by others (chmod 600), or of another pool. "
                        "Restore it from the copy made with "
                        "'dolmen key export'; without it nothing in this pool can be read.",
-                       d->key);
+                       site->key);
     case DOL_EPERM:
         return explain("no permission to read %s or to write %s. The key file must be readable by its owner only.",
-                       d->key, d->index);
+                       site->key, site->index);
     case DOL_ENOTPOOL:
-        return explain("the drives in %s do not carry a Dolmen pool, or not the same one.", d->drives);
+        return explain("the drives in %s do not carry a Dolmen pool, or not the same one.%s", site->drives,
+                       site->in_directory ? "" : " A pool is made with 'dolmen pool create --config FILE'.");
     case DOL_EINCOMPLETE:
         return explain("too many drives of the pool are missing from %s: fewer are left than its parity can make up "
                        "for. Bring drives back; nothing has been changed.",
-                       d->drives);
+                       site->drives);
     case DOL_EFORMAT:
-        return explain("the pool in %s was written by a newer Dolmen. Use that version.", d->root);
+        return explain("the pool in %s was written by a newer Dolmen. Use that version.", site->name);
+    case DOL_EINVAL:
+        return explain("the drives in %s do not belong to one pool; the line above names the one that does not. Take "
+                       "it away from there.",
+                       site->drives);
+    case DOL_EINUSE:
+        return explain("the index %s is in use by another dolmend. Stop it, or give this one an index of its own.",
+                       site->index);
     default:
-        return explain("cannot open the pool in %s: %s. The log above says more.", d->root, dol_err_text(err));
+        return explain("cannot open the pool in %s: %s. The log above says more.", site->name, dol_err_text(err));
     }
 }
 
@@ -152,7 +162,7 @@ static bool has_drive_of(const struct store_status *s, uint64_t size_bytes)
 static enum dol_err check_options(struct appliance *a)
 {
     const struct options *o = a->boot->options;
-    const char *root = a->boot->dir->root;
+    const char *root = a->boot->site->name;
     struct devdir_why why = {{0}};
     struct store_status *s = calloc(1, sizeof *s);
     if (s == NULL) {
@@ -177,24 +187,27 @@ static enum dol_err check_options(struct appliance *a)
 
 static enum dol_err open_store(struct appliance *a)
 {
-    struct devdir *d = a->boot->dir;
+    const struct options *o = a->boot->options;
+    const struct site *site = a->boot->site;
     struct drive *drives[DEVDIR_DRIVES_MAX];
     unsigned count = 0;
     struct devdir_why why;
-    if (devdir_open_drives(d, drives, &count, &why) != DOL_OK)
+    if (site_open_drives(site, drives, &count, &why) != DOL_OK)
         return fail(a, BOOTSTRAP_EXIT_FAILED, &why);
     const struct store_config config = {
         .drives = drives,
         .drive_count = count,
-        .index_dir = d->index,
-        .key_file = devdir_key_file(d),
+        .index_dir = site->index,
+        .key_file = site_key_file(site),
         .access = STORE_READ_WRITE,
+        .puts_max = o->limits.puts,
+        .cache_bytes = o->cache_bytes == OPTIONS_CACHE_BYTES ? memory_cache_bytes() : o->cache_bytes,
     };
     enum dol_err err = store_open(&config, &a->store);
     if (err != DOL_OK) {
         for (unsigned i = 0; i < count; i++)
             drive_close(drives[i]);
-        why = why_not_open(d, err);
+        why = why_not_open(site, err);
         return fail(a, BOOTSTRAP_EXIT_FAILED, &why);
     }
     return check_options(a);
@@ -204,9 +217,15 @@ static enum dol_err open_store(struct appliance *a)
 
 static enum dol_err open_iam(struct appliance *a)
 {
-    struct devdir *d = a->boot->dir;
+    const struct site *d = a->boot->site;
     struct devdir_why why;
-    enum dol_err err = iam_credentials_create(d->credentials);
+    if (!d->in_directory && access(d->credentials, F_OK) != 0 && errno == ENOENT) {
+        why = explain("%s is missing. 'dolmen pool create' makes it; or write it: two lines, access_key=... and "
+                      "secret_key=..., mode 0600.",
+                      d->credentials);
+        return fail(a, BOOTSTRAP_EXIT_FAILED, &why);
+    }
+    enum dol_err err = d->in_directory ? iam_credentials_create(d->credentials) : DOL_EEXIST;
     if (err == DOL_OK)
         log_warn("dolmend", "%s was missing: new credentials have been made.", d->credentials);
     if (err == DOL_OK || err == DOL_EEXIST)
@@ -240,71 +259,62 @@ static void serve_admin(void *arg, struct exchange *x)
     admin_handle(a->admin, x);
 }
 
-static enum dol_err fail_to_listen(struct appliance *a, enum dol_err err)
+static bool is_any(void *arg, const struct http1_head *head)
 {
-    const struct options *o = a->boot->options;
-    struct devdir_why why;
-    if (err == DOL_EINUSE)
-        why = explain("%s:%u is in use by another program. Stop it, or choose another port with --listen.", o->host,
-                      o->port);
-    else if (err == DOL_EPERM)
-        why =
-            explain("no permission to listen on %s:%u. Ports below 1024 need CAP_NET_BIND_SERVICE.", o->host, o->port);
-    else
-        why = explain("cannot listen on %s:%u: %s. Is it an address of this machine?", o->host, o->port,
-                      dol_err_text(err));
-    return fail(a, BOOTSTRAP_EXIT_FAILED, &why);
+    (void)arg;
+    (void)head;
+    return true;
 }
 
-/*
- * Before a pool is created or opened for nothing. A server that was just killed may hold its sockets for a moment
- * longer, while the kernel takes its rings down.
- */
-static enum dol_err check_endpoint(struct appliance *a)
+/* Where systemd does not make it. Whether it is there shows when the socket is made. */
+static void make_socket_directory(const struct site *site)
 {
-    const struct options *o = a->boot->options;
-    uint64_t deadline_ns = clock_monotonic_ns() + ENDPOINT_WAIT_NS;
-    enum dol_err err;
-    while ((err = server_probe_tcp(o->host, o->port)) == DOL_EINUSE && clock_monotonic_ns() < deadline_ns &&
-           !stop_asked(a->boot))
-        fiber_sleep(ENDPOINT_RETRY_NS);
-    return err == DOL_OK ? DOL_OK : fail_to_listen(a, err);
+    char parent[PATH_MAX];
+    if (site->in_directory)
+        return;
+    snprintf(parent, sizeof parent, "%s", site->socket);
+    char *slash = strrchr(parent, '/');
+    if (slash != NULL && slash != parent) {
+        *slash = '\0';
+        (void)mkdir(parent, 0700);
+    }
 }
 
 static enum dol_err listen_all(struct appliance *a)
 {
-    const struct options *o = a->boot->options;
-    const struct devdir *d = a->boot->dir;
+    const char *socket = a->boot->site->socket;
+    const struct server_service public = {.handler = serve_public, .arg = a};
+    const struct server_service admin = {.handler = serve_admin, .exempt = is_any, .arg = a};
+    struct front_why front_why;
     struct devdir_why why;
-    uint16_t port = 0;
-    enum dol_err err = server_listen_tcp(a->server, o->host, o->port, serve_public, a, &port);
-    if (err != DOL_OK)
-        return fail_to_listen(a, err);
-    bool v6 = strchr(o->host, ':') != NULL;
-    snprintf(a->endpoint, sizeof a->endpoint, v6 ? "http://[%s]:%u" : "http://%s:%u", o->host, port);
-    err = server_listen_unix(a->server, d->socket, serve_admin, a);
+    enum dol_err err = front_listen(&a->boot->front, a->server, &public, &front_why);
     if (err != DOL_OK) {
-        why = explain("cannot make the admin socket %s/admin.sock: %s.", d->root, dol_err_text(err));
+        why = explain("%s", front_why.text);
+        return fail(a, BOOTSTRAP_EXIT_FAILED, &why);
+    }
+    make_socket_directory(a->boot->site);
+    err = server_listen_unix(a->server, socket, &admin);
+    if (err != DOL_OK) {
+        why = explain("cannot make the admin socket %s: %s. Its directory must exist, and be writable by this user.",
+                      a->boot->site->in_directory ? "DIR/admin.sock" : socket, dol_err_text(err));
         return fail(a, BOOTSTRAP_EXIT_FAILED, &why);
     }
     return DOL_OK;
 }
 
-static struct server_limits limits_for(unsigned loops)
+unsigned bootstrap_fibers_max(const struct options *options, unsigned loops)
 {
-    struct server_limits limits = SERVER_LIMITS_DEFAULT;
-    unsigned share = CONNECTIONS_TOTAL_MAX / loops;
-    if (share < CONNECTIONS_LOOP_MIN)
-        share = CONNECTIONS_LOOP_MIN;
-    if (share < limits.connections_max)
-        limits.connections_max = share;
-    return limits;
+    return front_limits(options, loops).fibers_max + STORE_FIBERS_MAX;
 }
 
-unsigned bootstrap_fibers_max(unsigned loops)
+static enum dol_err open_front(struct appliance *a)
 {
-    struct server_limits limits = limits_for(loops);
-    return limits.connections_max + limits.refusals_max + STORE_FIBERS_MAX;
+    struct bootstrap *boot = a->boot;
+    struct front_why front_why;
+    if (front_open(&boot->front, boot->options, &boot->stop_asked, &front_why) == DOL_OK)
+        return DOL_OK;
+    struct devdir_why why = explain("%s", front_why.text);
+    return fail(a, BOOTSTRAP_EXIT_FAILED, &why);
 }
 
 static enum dol_err open_gateway(struct appliance *a)
@@ -313,16 +323,17 @@ static enum dol_err open_gateway(struct appliance *a)
     struct devdir_why why = explain("out of memory");
     struct runtime *rt = runtime_self();
     const struct s3_config s3_config = {.store = a->store, .iam = a->iam, .region = o->region, .domain = o->domain};
-    const struct server_config server_config = {.runtime = rt, .limits = limits_for(runtime_loops(rt))};
+    const struct server_config server_config = {.runtime = rt, .limits = front_limits(o, runtime_loops(rt))};
     if (s3_new(&s3_config, &a->s3) != DOL_OK || server_new(&server_config, &a->server) != DOL_OK)
         return fail(a, BOOTSTRAP_EXIT_FAILED, &why);
     const struct admin_config admin_config = {
         .server = a->server,
         .store = a->store,
         .runtime = rt,
-        .endpoint = a->endpoint,
+        .endpoint = a->boot->front.endpoint,
         .region = o->region,
         .version = DOLMEN_VERSION,
+        .key_file = o->key_place != NULL ? o->key_place : a->boot->site->key,
     };
     if (admin_new(&admin_config, &a->admin) != DOL_OK)
         return fail(a, BOOTSTRAP_EXIT_FAILED, &why);
@@ -338,26 +349,27 @@ static enum dol_err open_gateway(struct appliance *a)
 
 static void announce(const struct appliance *a)
 {
-    const struct devdir *d = a->boot->dir;
+    const struct site *d = a->boot->site;
     struct store_status *s = calloc(1, sizeof *s);
     if (s != NULL) {
         store_status_get(a->store, s);
-        printf("dolmend ready: %s region %s, pool %s %u+%u on %u drives%s, credentials in %s\n", a->endpoint,
-               a->boot->options->region, s->label, s->k, s->m, s->drive_count, s->read_only ? " (READ-ONLY)" : "",
-               d->credentials);
+        printf("dolmend ready: %s region %s, pool %s %u+%u on %u drives%s, credentials in %s\n",
+               a->boot->front.endpoint, a->boot->options->region, s->label, s->k, s->m, s->drive_count,
+               s->read_only ? " (READ-ONLY)" : "", d->credentials);
         fflush(stdout);
         free(s);
     }
-    sd_notifyf(0, "READY=1\nSTATUS=Serving %s", a->endpoint);
+    sd_notifyf(0, "READY=1\nSTATUS=Serving %s", a->boot->front.endpoint);
 }
 
 static void close_all(struct appliance *a)
 {
     if (a->server != NULL) {
         server_stop(a->server);
-        (void)unlink(a->boot->dir->socket);
+        (void)unlink(a->boot->site->socket);
         server_free(a->server);
     }
+    front_close(&a->boot->front);
     admin_free(a->admin);
     if (a->s3 != NULL)
         s3_free(a->s3);
@@ -373,7 +385,7 @@ void bootstrap_fiber(void *arg)
     struct appliance a = {.boot = boot};
     boot->fiber = fiber_self();
     boot->exit_code = 0;
-    enum dol_err err = check_endpoint(&a);
+    enum dol_err err = open_front(&a);
     if (err == DOL_OK && !stop_asked(boot))
         err = prepare_pool(&a);
     if (err == DOL_OK && !stop_asked(boot))
@@ -384,8 +396,11 @@ void bootstrap_fiber(void *arg)
         err = open_gateway(&a);
     if (err == DOL_OK && !stop_asked(boot)) {
         announce(&a);
-        while (!stop_asked(boot))
-            fiber_park();
+        while (!stop_asked(boot)) {
+            admin_watch(a.admin);
+            sd_notify(0, "WATCHDOG=1");
+            (void)fiber_park_until(clock_monotonic_ns() + WATCH_PERIOD_NS);
+        }
     }
     sd_notify(0, "STOPPING=1");
     close_all(&a);
@@ -394,18 +409,72 @@ void bootstrap_fiber(void *arg)
     runtime_stop(runtime_self());
 }
 
+/* ---- signals ---- */
+
+struct reload_job {
+    const struct options *now;
+    struct options next;
+    struct option_why why;
+    enum dol_err err;
+};
+
+/* On an offload thread: it reads a file. */
+static void run_reload(void *arg)
+{
+    struct reload_job *job = arg;
+    options_init(&job->next);
+    job->err = config_load(job->now->config, &job->next, &job->why);
+    if (job->err == DOL_OK)
+        job->err = config_check(&job->next, &job->why);
+}
+
+static void reload_config(const struct options *now)
+{
+    struct reload_job *job = now->config != NULL ? calloc(1, sizeof *job) : NULL;
+    if (job == NULL)
+        return;
+    job->now = now;
+    offload_run(run_reload, job);
+    if (job->err == DOL_OK) {
+        log_set_level(job->next.log_level);
+        log_set_format(job->next.log_format);
+        log_info("dolmend", "SIGHUP: %s read again; [log] is in force, other changes need a restart", now->config);
+    } else {
+        log_error("dolmend", "SIGHUP: nothing is changed: %s", job->why.text);
+    }
+    options_fini(&job->next);
+    free(job);
+}
+
+static void reload(struct bootstrap *boot)
+{
+    sd_notify(0, "RELOADING=1");
+    reload_config(boot->options);
+    front_reload(&boot->front);
+    sd_notify(0, "READY=1");
+}
+
+/* The next signal that asks to stop; what asks to reload is done meanwhile. */
+static enum dol_err wait_for_stop(struct bootstrap *boot, int *signo)
+{
+    enum dol_err err;
+    while ((err = signal_wait(boot->signals, boot->signal_count, signo)) == DOL_OK && *signo == SIGHUP)
+        reload(boot);
+    return err;
+}
+
 void bootstrap_signal_fiber(void *arg)
 {
     struct bootstrap *boot = arg;
     int signo = 0;
-    if (signal_wait(boot->signals, boot->signal_count, &signo) != DOL_OK)
+    if (wait_for_stop(boot, &signo) != DOL_OK)
         return;
     log_info("dolmend", "%s: stopping once the requests in progress are done; a second signal ends at once",
              signo == SIGTERM ? "SIGTERM" : "SIGINT");
     __atomic_store_n(&boot->stop_asked, true, __ATOMIC_RELEASE);
     if (boot->fiber != NULL)
         fiber_wake(boot->fiber);
-    if (signal_wait(boot->signals, boot->signal_count, &signo) != DOL_OK)
+    if (wait_for_stop(boot, &signo) != DOL_OK)
         return;
     log_warn("dolmend", "second signal: ended at once; the next start recovers");
     _exit(BOOTSTRAP_EXIT_FAILED);

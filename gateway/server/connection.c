@@ -8,79 +8,6 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-/* ---- input and output ---- */
-
-static void release_large(struct connection *c)
-{
-    if (c->large == NULL)
-        return;
-    body_buffer_put(&c->loop->pool, c->large);
-    c->large = NULL;
-    c->in = c->small;
-    c->in_pos = c->in_len = 0;
-}
-
-enum dol_err connection_fill(struct connection *c, enum input_for use, uint64_t len_max, uint64_t timeout_ns)
-{
-    dol_assert(c->in_pos == c->in_len);
-    if (use == INPUT_FOR_HEAD)
-        release_large(c);
-    else if (c->large == NULL && len_max > sizeof c->small)
-        c->large = body_buffer_get(&c->loop->pool);
-
-    uint8_t *buf = c->large != NULL ? c->large->data : c->small;
-    size_t capacity = c->large != NULL ? sizeof c->large->data : sizeof c->small;
-    if (len_max < capacity)
-        capacity = (size_t)len_max;
-    size_t received = 0;
-    enum dol_err err = net_recv(c->fd, buf, capacity, timeout_ns, &received);
-    c->in = buf;
-    c->in_pos = 0;
-    c->in_len = err == DOL_OK ? received : 0;
-    return err;
-}
-
-enum dol_err connection_send(struct connection *c, struct iovec *iov, unsigned iov_count)
-{
-    const struct server_limits *limits = &c->loop->server->limits;
-    uint64_t bytes = 0;
-    for (unsigned i = 0; i < iov_count; i++)
-        bytes += iov[i].iov_len;
-    c->deadline_ns = clock_monotonic_ns() + limits->rate_grace_ns + bytes / limits->send_rate_min * SERVER_SECOND_NS;
-    enum dol_err err = net_send(c->fd, iov, iov_count, limits->send_timeout_ns);
-    bool late = clock_monotonic_ns() > c->deadline_ns;
-    c->deadline_ns = 0;
-    return err != DOL_OK && c->cancelled && late ? DOL_ETIMEDOUT : err;
-}
-
-/*
- * Says that nothing more comes, and reads what the client still has to say: closing at once would reset the connection
- * and could take the answer away from a client that is still sending.
- */
-static void linger(struct connection *c)
-{
-    const struct server_limits *limits = &c->loop->server->limits;
-    uint64_t deadline_ns = clock_monotonic_ns() + limits->drain_timeout_ns;
-    uint64_t dropped = 0;
-    c->phase = CONNECTION_CLOSING;
-    shutdown(c->fd, SHUT_WR);
-    while (dropped <= limits->drain_bytes_max) {
-        uint64_t now_ns = clock_monotonic_ns();
-        c->in_pos = c->in_len;
-        if (now_ns >= deadline_ns || connection_fill(c, INPUT_FOR_HEAD, UINT64_MAX, deadline_ns - now_ns) != DOL_OK)
-            break;
-        dropped += c->in_len;
-    }
-    c->in_pos = c->in_len;
-}
-
-/* The next close resets the connection, so that no client takes a cut response for a whole one. */
-static void arm_reset(struct connection *c)
-{
-    struct linger hard = {.l_onoff = 1, .l_linger = 0};
-    (void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
-}
-
 /* ---- requests ---- */
 
 static void record(const struct request *r)
@@ -102,7 +29,7 @@ static void refuse(struct connection *c, struct workspace *ws, unsigned status, 
     r.closes = true;
     record(&r);
     if (sent)
-        linger(c);
+        connection_linger(c);
 }
 
 static const char *parse_error_code(enum http1_error error)
@@ -125,114 +52,247 @@ static const char *parse_error_code(enum http1_error error)
     }
 }
 
+/* Requests of everybody take turns; those of operators and health checks don't. */
+enum turn { TURN_TAKEN, TURN_NOT_NEEDED, TURN_REFUSED };
+
+static bool is_exempt(const struct connection *c, const struct http1_head *head)
+{
+    return c->service->exempt != NULL && c->service->exempt(c->service->arg, head);
+}
+
+static enum turn take_turn(struct connection *c, const struct http1_head *head)
+{
+    if (is_exempt(c, head))
+        return TURN_NOT_NEEDED;
+    if (turn_take(c->loop))
+        return TURN_TAKEN;
+    server_count(&c->loop->stats.slowed, 1);
+    return TURN_REFUSED;
+}
+
 static bool serve(struct connection *c, struct workspace *ws)
 {
     struct request r;
-    request_init(&r, c, ws);
     c->phase = CONNECTION_EXCHANGE;
-    c->handler(c->handler_arg, &r.x);
+    request_init(&r, c, ws);
+    if (c->admission == CONNECTION_REFUSED)
+        r.x.must_close = true;
+    enum turn turn = take_turn(c, &ws->parser.head);
+    if (turn == TURN_REFUSED) {
+        r.x.operation = "Refused";
+        request_reply_error(&r, 503, "SlowDown", "Please reduce your request rate.");
+    } else {
+        c->service->handler(c->service->arg, &r.x);
+    }
     bool reusable = request_finish(&r);
     bool cut = r.response_left > 0 || (r.x.must_close && !r.x.response_begun);
+    if (turn == TURN_TAKEN)
+        turn_give_back(c->loop);
     record(&r);
     if (reusable)
         return request_drain(&r);
     if (cut)
-        arm_reset(c);
+        connection_cut(c);
     else if (!r.send_failed)
-        linger(c);
+        connection_linger(c);
     return false;
 }
 
-enum head_result { HEAD_COMPLETE, HEAD_REFUSED, HEAD_END };
+/* ---- heads ---- */
+
+enum head_result { HEAD_COMPLETE, HEAD_REFUSED, HEAD_END, HEAD_NOTHING };
+
+/* How far the next head has come, and until when it has to come further. */
+struct head_wait {
+    bool begun;
+    uint64_t deadline_ns;
+};
+
+static void begin_head(struct connection *c, struct head_wait *wait)
+{
+    wait->begun = true;
+    c->phase = CONNECTION_HEAD;
+    c->since_ns = clock_monotonic_ns();
+    wait->deadline_ns = c->since_ns + c->loop->server->limits.head_timeout_ns;
+}
+
+static void begin_waiting(struct connection *c, struct head_wait *wait)
+{
+    bool others_wait = !list_is_empty(&c->loop->line); /* for a fiber, such as this one */
+    wait->begun = false;
+    c->phase = CONNECTION_IDLE;
+    wait->deadline_ns = clock_monotonic_ns() + (others_wait ? 0 : c->loop->server->limits.rest_after_ns);
+}
+
+static enum dol_err await_input(struct connection *c, uint64_t deadline_ns)
+{
+    uint64_t now_ns = clock_monotonic_ns();
+    if (server_is_stopping(c->loop->server))
+        return DOL_ESTOPPED;
+    return now_ns >= deadline_ns ? DOL_ETIMEDOUT : connection_fill(c, INPUT_FOR_HEAD, UINT64_MAX, deadline_ns - now_ns);
+}
 
 static enum head_result head_failed(struct connection *c, struct workspace *ws, enum dol_err err)
 {
-    if (ws == NULL || c->refused)
-        return HEAD_END;
-    if (err != DOL_ETIMEDOUT)
+    if (ws == NULL || c->admission == CONNECTION_REFUSED || err != DOL_ETIMEDOUT)
         return HEAD_END;
     server_count(&c->loop->stats.timed_out, 1);
     refuse(c, ws, 408, "RequestTimeout", "The request head did not arrive in time.");
     return HEAD_REFUSED;
 }
 
+static enum head_result head_malformed(struct connection *c, struct workspace *ws)
+{
+    enum http1_error error = ws->parser.error;
+    server_count(&c->loop->stats.malformed, 1);
+    refuse(c, ws, http1_error_status(error), parse_error_code(error), http1_error_text(error));
+    return HEAD_REFUSED;
+}
+
+static struct workspace *take_workspace(struct connection *c)
+{
+    struct workspace *ws = workspace_get(&c->loop->pool);
+    if (ws != NULL)
+        server_count(&c->loop->stats.workspaces, 1);
+    return ws;
+}
+
+static void return_workspace(struct connection *c, struct workspace *ws)
+{
+    if (ws == NULL)
+        return;
+    server_count(&c->loop->stats.workspaces, -1);
+    workspace_put(&c->loop->pool, ws);
+}
+
 /*
  * Reads up to the end of the next head. *ws is taken from the pool with the first byte, and is then the caller's to
- * return.
+ * return. HEAD_NOTHING: the client is silent, and the connection can rest.
  */
-static enum head_result read_head(struct connection *c, bool first, struct workspace **ws)
+static enum head_result read_head(struct connection *c, struct workspace **ws)
 {
-    const struct server_limits *limits = &c->loop->server->limits;
-    uint64_t timeout_ns = first ? limits->head_timeout_ns : limits->idle_timeout_ns;
-    uint64_t deadline_ns = clock_monotonic_ns() + timeout_ns;
-    c->phase = CONNECTION_IDLE;
+    struct head_wait wait;
+    /* A fiber that has just taken the connection up has been told that there is input. */
+    if (c->phase == CONNECTION_HEAD)
+        begin_head(c, &wait);
+    else
+        begin_waiting(c, &wait);
     for (;;) {
         if (c->in_pos == c->in_len) {
-            uint64_t now_ns = clock_monotonic_ns();
-            enum dol_err err = server_is_stopping(c->loop->server) ? DOL_ESTOPPED
-                               : now_ns >= deadline_ns
-                                   ? DOL_ETIMEDOUT
-                                   : connection_fill(c, INPUT_FOR_HEAD, UINT64_MAX, deadline_ns - now_ns);
+            enum dol_err err = await_input(c, wait.deadline_ns);
+            if (err == DOL_ETIMEDOUT && !wait.begun) {
+                if (connection_input_is_empty(c))
+                    return HEAD_NOTHING;
+                begin_head(c, &wait); /* a part of a TLS record */
+                continue;
+            }
             if (err != DOL_OK)
                 return head_failed(c, *ws, err);
         }
-        if (*ws == NULL) {
-            *ws = workspace_get(&c->loop->pool);
-            if (*ws == NULL)
-                return HEAD_END;
-            c->phase = CONNECTION_HEAD;
-            if (!first)
-                deadline_ns = clock_monotonic_ns() + limits->head_timeout_ns;
-        }
-        struct http1_parser *p = &(*ws)->parser;
+        if (*ws == NULL)
+            *ws = take_workspace(c);
+        if (*ws == NULL)
+            return HEAD_END;
+        if (!wait.begun)
+            begin_head(c, &wait);
         size_t consumed = 0;
         struct bytes body;
-        enum http1_event ev = http1_feed(p, c->in + c->in_pos, c->in_len - c->in_pos, &consumed, &body);
+        enum http1_event ev = http1_feed(&(*ws)->parser, c->in + c->in_pos, c->in_len - c->in_pos, &consumed, &body);
         c->in_pos += consumed;
         if (ev == HTTP1_EV_HEAD)
             return HEAD_COMPLETE;
-        if (ev == HTTP1_EV_ERROR) {
-            server_count(&c->loop->stats.malformed, 1);
-            refuse(c, *ws, http1_error_status(p->error), parse_error_code(p->error), http1_error_text(p->error));
-            return HEAD_REFUSED;
-        }
+        if (ev == HTTP1_EV_ERROR)
+            return head_malformed(c, *ws);
     }
 }
 
-/* One request. false: the connection ends. */
-static bool step(struct connection *c, bool first)
+/* ---- life ---- */
+
+enum step { STEP_NEXT, STEP_REST, STEP_END };
+
+/* One request. */
+static enum step step(struct connection *c)
 {
     struct workspace *ws = NULL;
-    bool go_on = false;
-    if (read_head(c, first, &ws) == HEAD_COMPLETE) {
-        if (c->refused)
+    enum step result = STEP_END;
+    switch (read_head(c, &ws)) {
+    case HEAD_COMPLETE:
+        if (c->admission == CONNECTION_REFUSED && !is_exempt(c, &ws->parser.head))
             refuse(c, ws, 503, "SlowDown", "Too many connections. Please reduce your request rate.");
-        else
-            go_on = serve(c, ws);
+        else if (serve(c, ws))
+            result = STEP_NEXT;
+        break;
+    case HEAD_NOTHING:
+        result = STEP_REST;
+        break;
+    case HEAD_REFUSED:
+    case HEAD_END:
+        break;
     }
-    if (ws != NULL)
-        workspace_put(&c->loop->pool, ws);
-    return go_on;
+    return_workspace(c, ws);
+    return result;
 }
 
-static void connection_fiber(void *arg)
+static void refuse_plain(struct connection *c)
 {
-    struct connection *c = arg;
-    struct server_loop *loop = c->loop;
+    struct workspace *ws = take_workspace(c);
+    if (ws != NULL)
+        refuse(c, ws, 400, "InvalidRequest", "This port speaks TLS only: use https.");
+    return_workspace(c, ws);
+}
+
+/* What one fiber does for the connection: from input that is there until nothing more comes. */
+static enum step work(struct connection *c)
+{
+    enum step next = STEP_NEXT;
+    bool opening = c->service->tls != NULL && c->tls == NULL;
+    c->since_ns = clock_monotonic_ns();
+    if (!connection_buffers_take(c))
+        return STEP_END;
+    if (opening) {
+        c->phase = CONNECTION_HANDSHAKE;
+        switch (connection_open_tls(c)) {
+        case CONNECTION_OPEN_DONE:
+            c->phase = CONNECTION_IDLE;
+            break;
+        case CONNECTION_OPEN_PLAIN:
+            refuse_plain(c);
+            return STEP_END;
+        case CONNECTION_OPEN_FAILED:
+            return STEP_END;
+        }
+    }
+    while (next == STEP_NEXT)
+        next = step(c);
+    return next;
+}
+
+static void wake(struct net_watch *watch)
+{
+    struct connection *c = container_of(watch, struct connection, watch);
     dol_assert_magic(c, CONNECTION_MAGIC);
+    c->phase = CONNECTION_READY;
+    c->deadline_ns = 0;
+    list_push_back(&c->loop->line, &c->line);
+    connection_run_line(c->loop);
+}
 
-    bool first = true;
-    while (step(c, first))
-        first = false;
+static void rest(struct connection *c, uint64_t timeout_ns)
+{
+    c->phase = CONNECTION_RESTING;
+    c->deadline_ns = clock_monotonic_ns() + timeout_ns;
+    net_watch_start(&c->watch, c->fd, wake);
+}
 
-    release_large(c);
-    c->cancelled = true; /* the keeper leaves the descriptor alone from here on */
-    net_close(c->fd);
+static void end(struct connection *c)
+{
+    struct server_loop *loop = c->loop;
+    connection_stream_close(c);
     list_remove(&c->link);
-    if (c->refused)
+    if (c->admission == CONNECTION_REFUSED)
         loop->refusal_count--;
     else
-        loop->connection_count--;
+        __atomic_fetch_sub(&loop->server->connection_count, 1, __ATOMIC_RELAXED);
     server_count(&loop->stats.active, -1);
     c->magic = 0;
     free(c);
@@ -240,34 +300,78 @@ static void connection_fiber(void *arg)
         fiber_wake(loop->keeper);
 }
 
+static void connection_fiber(void *arg)
+{
+    struct connection *c = arg;
+    struct server_loop *loop = c->loop;
+    uint8_t small[SERVER_SMALL_BUFFER_BYTES];
+    dol_assert_magic(c, CONNECTION_MAGIC);
+
+    c->small = small;
+    c->in = small;
+    c->in_pos = c->in_len = 0;
+    c->phase = CONNECTION_HEAD;
+    if (work(c) == STEP_REST) {
+        connection_buffers_return(c);
+        c->small = NULL;
+        c->in = NULL;
+        rest(c, loop->server->limits.idle_timeout_ns);
+    } else {
+        end(c);
+    }
+    loop->fibers--;
+    server_count(&loop->stats.fibers, -1);
+    connection_run_line(loop);
+}
+
+void connection_run_line(struct server_loop *loop)
+{
+    while (!list_is_empty(&loop->line) && loop->fibers < loop->server->limits.fibers_max) {
+        struct connection *c = container_of(loop->line.next, struct connection, line);
+        if (runtime_spawn(loop->server->runtime, loop->index, connection_fiber, c, "connection") != DOL_OK)
+            return; /* the keeper comes back to it */
+        list_remove(&c->line);
+        c->phase = CONNECTION_HEAD;
+        c->since_ns = clock_monotonic_ns();
+        c->cancelled = false; /* what was cancelled sees the end of its input */
+        loop->fibers++;
+        server_count(&loop->stats.fibers, 1);
+    }
+}
+
+void connection_cancel(struct connection *c)
+{
+    if (c->cancelled)
+        return;
+    c->cancelled = true;
+    /* One that rests can still say goodbye: it only sees the end of its input. */
+    if (c->phase == CONNECTION_RESTING || c->phase == CONNECTION_READY)
+        (void)shutdown(c->fd, SHUT_RD);
+    else
+        net_cancel(c->fd);
+}
+
 void connection_start(struct server_loop *loop, const struct listener *listener, int fd, const char *peer,
                       enum connection_admission admission)
 {
-    struct connection *c = malloc(sizeof *c);
-    if (c == NULL)
-        goto close;
-    memset(c, 0, offsetof(struct connection, small));
+    const struct server_limits *limits = &loop->server->limits;
+    struct connection *c = calloc(1, sizeof *c);
+    if (c == NULL) {
+        server_count(&loop->stats.refused, 1);
+        if (admission == CONNECTION_ADMITTED)
+            __atomic_fetch_sub(&loop->server->connection_count, 1, __ATOMIC_RELAXED);
+        net_close(fd);
+        return;
+    }
     c->magic = CONNECTION_MAGIC;
     c->loop = loop;
-    c->handler = listener->handler;
-    c->handler_arg = listener->arg;
+    c->service = &listener->service;
     c->fd = fd;
-    c->refused = admission == CONNECTION_REFUSED;
-    c->in = c->small;
+    c->admission = admission;
     memcpy(c->peer, peer, sizeof c->peer);
-    if (fiber_spawn(connection_fiber, c, "connection") != DOL_OK) {
-        free(c);
-        goto close;
-    }
     list_push_back(&loop->connections, &c->link);
-    if (c->refused)
+    if (admission == CONNECTION_REFUSED)
         loop->refusal_count++;
-    else
-        loop->connection_count++;
     server_count(&loop->stats.active, 1);
-    return;
-
-close:
-    server_count(&loop->stats.refused, 1);
-    net_close(fd);
+    rest(c, c->service->tls != NULL ? limits->handshake_timeout_ns : limits->head_timeout_ns);
 }

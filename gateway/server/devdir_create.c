@@ -4,9 +4,9 @@
  */
 #include "devdir.h"
 #include "devdir_why.h"
+#include "drive_list.h"
 #include "drive_open.h"
 #include "iam.h"
-#include "log.h"
 #include <dolmen/store.h>
 
 #include <dirent.h>
@@ -257,62 +257,30 @@ static int is_drive(const struct dirent *e)
     return devdir_is_drive_name(e->d_name);
 }
 
-static enum dol_err open_one(const char *path, struct drive **out, struct devdir_why *why)
-{
-    enum dol_err err = drive_open_path(path, DRIVE_READ_WRITE, DRIVE_LOCK_WAIT_NS, out);
-    switch (err) {
-    case DOL_OK:
-        break;
-    case DOL_EINUSE:
-        devdir_explain(why, "the drive %s is in use by another program. Stop it first.", path);
-        break;
-    case DOL_EPERM:
-        devdir_explain(why, "no permission to open the drive %s for reading and writing. Give it to this user.", path);
-        break;
-    case DOL_ENOMEM:
-        devdir_explain(why, "out of memory while opening the drive %s.", path);
-        break;
-    default:
-        log_warn("pool", "the drive %s cannot be opened and counts as missing: %s", path, dol_err_text(err));
-        return DOL_OK;
-    }
-    return err;
-}
-
 enum dol_err devdir_open_drives(const struct devdir *d, struct drive *drives[DEVDIR_DRIVES_MAX], unsigned *count,
                                 struct devdir_why *why)
 {
     struct dirent **names = NULL;
-    unsigned opened = 0;
+    char *paths[DEVDIR_DRIVES_MAX] = {NULL};
     enum dol_err err = DOL_OK;
     int found = scandir(d->drives, &names, is_drive, by_name);
+    *count = 0;
     if (found < 0) {
         devdir_explain(why, "cannot read %s: %s.", d->drives, strerror(errno));
         return devdir_err_of_errno(errno);
     }
-    if ((unsigned)found > DEVDIR_DRIVES_MAX) {
-        devdir_explain(why, "%s holds %d drives; a pool has %u at most.", d->drives, found, DEVDIR_DRIVES_MAX);
-        err = DOL_ETOOLARGE;
-    }
     for (int i = 0; i < found; i++) {
-        char path[PATH_MAX];
-        struct drive *drive = NULL;
-        if (err == DOL_OK) {
-            snprintf(path, sizeof path, "%.*s/%s", PATH_MAX - NAME_MAX - 2, d->drives, names[i]->d_name);
-            err = open_one(path, &drive, why);
+        if ((unsigned)i < DEVDIR_DRIVES_MAX && asprintf(&paths[i], "%s/%s", d->drives, names[i]->d_name) < 0) {
+            paths[i] = NULL;
+            devdir_explain(why, "out of memory while opening the drives in %s.", d->drives);
+            err = DOL_ENOMEM;
         }
-        if (drive != NULL)
-            drives[opened++] = drive;
         free(names[i]);
     }
     free(names);
-    if (err == DOL_OK && opened == 0) {
-        devdir_explain(why, "none of the %d drives in %s can be opened; the log says why.", found, d->drives);
-        err = DOL_ENOTFOUND;
-    }
-    if (err != DOL_OK)
-        while (opened > 0)
-            drive_close(drives[--opened]);
-    *count = opened;
+    if (err == DOL_OK)
+        err = drive_list_open((const char *const *)paths, (unsigned)found, d->drives, drives, count, why);
+    for (unsigned i = 0; i < DEVDIR_DRIVES_MAX; i++)
+        free(paths[i]);
     return err;
 }

@@ -254,9 +254,10 @@ void request_reply_error(struct request *r, unsigned status, const char *code, c
     enum dol_err err = xml_writer_finish(&w);
     dol_assert(err == DOL_OK);
 
-    static const struct exchange_header type = {"Content-Type", "application/xml"};
+    static const struct exchange_header headers[] = {{"Content-Type", "application/xml"},
+                                                     {"Retry-After", SERVER_RETRY_AFTER_S}};
     r->x.error_code = code;
-    err = socket_begin(&r->x, status, &type, 1, w.len);
+    err = socket_begin(&r->x, status, headers, status == 503 ? 2 : 1, w.len);
     if (err == DOL_OK)
         err = socket_write(&r->x, body, w.len);
     if (err != DOL_OK)
@@ -272,7 +273,8 @@ void request_init(struct request *r, struct connection *c, struct workspace *ws)
               .ops = &socket_ops,
               .request = &ws->parser.head,
               .arena = &ws->arena,
-              .peer = c->peer},
+              .peer = c->peer,
+              .tls = c->tls != NULL},
         .conn = c,
         .ws = ws,
         .started_ns = clock_monotonic_ns(),

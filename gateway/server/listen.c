@@ -16,7 +16,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ACCEPT_RETRY_NS (50ull * 1000000)
+#define ACCEPT_RETRY_NS   (50ull * 1000000)
+#define ACCEPT_WARNING_NS (60ull * SERVER_SECOND_NS)
 
 static bool parse_endpoint(const char *host, uint16_t port, struct sockaddr_storage *addr, socklen_t *len)
 {
@@ -69,7 +70,7 @@ static uint16_t bound_port(int fd)
                                             : ((struct sockaddr_in *)(void *)&addr)->sin_port);
 }
 
-enum dol_err server_listen_tcp(struct server *s, const char *host, uint16_t port, server_handler_fn *handler, void *arg,
+enum dol_err server_listen_tcp(struct server *s, const char *host, uint16_t port, const struct server_service *service,
                                uint16_t *port_out)
 {
     dol_assert(!s->started && s->listener_count < SERVER_LISTENERS_MAX);
@@ -80,8 +81,8 @@ enum dol_err server_listen_tcp(struct server *s, const char *host, uint16_t port
         err = net_listen_tcp(host, port, &l->fd);
         if (err != DOL_OK)
             break;
-        l->handler = handler;
-        l->arg = arg;
+        l->service = *service;
+        l->room = LISTENER_SHARED;
         if (port == 0)
             port = bound_port(l->fd);
     }
@@ -98,7 +99,7 @@ enum dol_err server_listen_tcp(struct server *s, const char *host, uint16_t port
     return DOL_OK;
 }
 
-enum dol_err server_listen_unix(struct server *s, const char *path, server_handler_fn *handler, void *arg)
+enum dol_err server_listen_unix(struct server *s, const char *path, const struct server_service *service)
 {
     dol_assert(!s->started && s->listener_count < SERVER_LISTENERS_MAX);
     struct listener *l = &s->loops[0].listeners[s->listener_count];
@@ -107,8 +108,8 @@ enum dol_err server_listen_unix(struct server *s, const char *path, server_handl
         l->fd = -1;
         return err;
     }
-    l->handler = handler;
-    l->arg = arg;
+    l->service = *service;
+    l->room = LISTENER_RESERVED;
     s->listener_count++;
     return DOL_OK;
 }
@@ -116,11 +117,13 @@ enum dol_err server_listen_unix(struct server *s, const char *path, server_handl
 static void admit(struct server_loop *loop, const struct listener *l, int fd, const char *peer)
 {
     const struct server_limits *limits = &loop->server->limits;
+    unsigned max = limits->connections_max + (l->room == LISTENER_RESERVED ? SERVER_RESERVED_MAX : 0);
     server_count(&loop->stats.accepted, 1);
-    if (loop->connection_count < limits->connections_max) {
+    if (__atomic_fetch_add(&loop->server->connection_count, 1, __ATOMIC_RELAXED) < max) {
         connection_start(loop, l, fd, peer, CONNECTION_ADMITTED);
         return;
     }
+    __atomic_fetch_sub(&loop->server->connection_count, 1, __ATOMIC_RELAXED);
     if (loop->refusal_count < limits->refusals_max) {
         server_count(&loop->stats.refused, 1);
         connection_start(loop, l, fd, peer, CONNECTION_REFUSED);
@@ -128,6 +131,19 @@ static void admit(struct server_loop *loop, const struct listener *l, int fd, co
     }
     server_count(&loop->stats.refused, 1);
     net_close(fd);
+}
+
+static void warn_of_accept(struct server_loop *loop, enum dol_err err)
+{
+    uint64_t now_ns = clock_monotonic_ns();
+    if (loop->accept_warned_ns != 0 && now_ns - loop->accept_warned_ns < ACCEPT_WARNING_NS)
+        return;
+    loop->accept_warned_ns = now_ns;
+    if (err == DOL_EBUSY)
+        log_warn("http", "out of file descriptors or memory: new connections wait. Raise LimitNOFILE= of the service "
+                         "(ulimit -n), or lower the number of connections.");
+    else
+        log_warn("http", "accept: %s", dol_err_text(err));
 }
 
 void listen_accept_fiber(void *arg)
@@ -145,14 +161,16 @@ void listen_accept_fiber(void *arg)
         }
         if (server_is_stopping(loop->server))
             break;
-        /* Out of descriptors, or a client that left before it was accepted: not a reason to spin, nor to stop. */
+        /* Out of descriptors or memory: not a reason to spin, nor to stop. The client waits in the backlog. */
         server_count(&loop->stats.accept_errors, 1);
-        log_debug("http", "accept: %s", dol_err_text(err));
+        warn_of_accept(loop, err);
         fiber_sleep(ACCEPT_RETRY_NS);
     }
-    int listen_fd = l->fd;
-    l->fd = -1;
-    net_close(listen_fd);
+    if (--l->acceptors == 0) {
+        int listen_fd = l->fd;
+        l->fd = -1;
+        net_close(listen_fd);
+    }
     loop->acceptors--;
     fiber_wake(loop->keeper);
 }

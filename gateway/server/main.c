@@ -1,14 +1,17 @@
 /* dolmend: the process around the appliance. */
 #include "bootstrap.h"
 #include "log.h"
+#include "memory.h"
 #include "uring.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define LOOPS_MAX 64u
 #define FILES_MAX 1048576u
@@ -42,6 +45,7 @@ static void block_signals(struct bootstrap *boot)
     sigset_t set;
     sigemptyset(&set);
     boot->signals[boot->signal_count++] = SIGTERM;
+    boot->signals[boot->signal_count++] = SIGHUP;
     if (sigaction(SIGINT, NULL, &interrupt) == 0 && interrupt.sa_handler != SIG_IGN)
         boot->signals[boot->signal_count++] = SIGINT;
     for (unsigned i = 0; i < boot->signal_count; i++)
@@ -63,7 +67,7 @@ static int serve(struct bootstrap *boot)
 {
     struct runtime *rt = NULL;
     unsigned loops = loops_wanted();
-    const struct runtime_config config = {.loops = loops, .fibers_max = bootstrap_fibers_max(loops)};
+    const struct runtime_config config = {.loops = loops, .fibers_max = bootstrap_fibers_max(boot->options, loops)};
     enum dol_err err = runtime_new_uring(&config, &rt);
     if (err != DOL_OK) {
         log_error("dolmend", "cannot start: %s; the line above says what to do", dol_err_text(err));
@@ -82,28 +86,57 @@ static int serve(struct bootstrap *boot)
     return boot->exit_code;
 }
 
-int main(int argc, char **argv)
+/* What --check says beyond the file itself: things that may still come, so they are no errors. */
+static void warn_of_missing(const struct options *o)
 {
-    struct options options;
-    struct devdir dir;
+    for (unsigned i = 0; i < o->drive_path_count; i++)
+        if (access(o->drive_paths[i], F_OK) != 0)
+            fprintf(stderr, "dolmend: %s: the drive %s is not there.\n", o->config, o->drive_paths[i]);
+    const char *const files[] = {o->key, o->credentials, o->tls_cert, o->tls_key};
+    for (unsigned i = 0; i < sizeof files / sizeof files[0]; i++)
+        if (files[i] != NULL && access(files[i], R_OK) != 0)
+            fprintf(stderr, "dolmend: %s: %s cannot be read by this user: %s.\n", o->config, files[i], strerror(errno));
+}
+
+static int run(const struct options *options)
+{
+    struct site site;
     struct devdir_why why;
-    switch (options_parse(argc, argv, &options)) {
-    case OPTIONS_SHOWN:
+    log_set_level(options->log_level);
+    log_set_format(options->log_format);
+    memory_keep();
+    if (options->check) {
+        warn_of_missing(options);
+        printf("%s is good.\n", options->config);
         return 0;
-    case OPTIONS_WRONG:
-        return BOOTSTRAP_EXIT_USAGE;
-    case OPTIONS_RUN:
-        break;
     }
     harden();
     raise_file_limit();
-    struct bootstrap boot = {.options = &options, .dir = &dir};
+    struct bootstrap boot = {.options = options, .site = &site};
     block_signals(&boot);
-    if (devdir_open(options.dev, DEVDIR_CREATE, &dir, &why) != DOL_OK) {
+    if (site_open(options, DEVDIR_CREATE, &site, &why) != DOL_OK) {
         log_error("dolmend", "%s", why.text);
         return BOOTSTRAP_EXIT_FAILED;
     }
     int exit_code = serve(&boot);
-    devdir_close(&dir);
+    site_close(&site);
+    return exit_code;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    int exit_code = BOOTSTRAP_EXIT_USAGE;
+    switch (options_parse(argc, argv, &options)) {
+    case OPTIONS_SHOWN:
+        exit_code = 0;
+        break;
+    case OPTIONS_WRONG:
+        break;
+    case OPTIONS_RUN:
+        exit_code = run(&options);
+        break;
+    }
+    options_fini(&options);
     return exit_code;
 }

@@ -1,5 +1,7 @@
-/* See options.h. */
+/* dolmend's command line. The file of --config is read first, wherever the option stands; the other options go on top
+ * of it. See options.h. */
 #include "options.h"
+#include "config.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,26 +9,42 @@
 static const char help[] =
     "dolmend " DOLMEN_VERSION ": the Dolmen server\n"
     "\n"
+    "  dolmend --config FILE [options]\n"
     "  dolmend --dev DIR [options]\n"
     "\n"
-    "Serves the pool in DIR over S3. What is missing in DIR is created: drive files, the key file, credentials, the "
-    "index.\n"
+    "Serves a pool over S3: the one that FILE describes, or the one in DIR. In DIR, what is missing is created: drive\n"
+    "files, the key file, credentials, the index. A pool of FILE is made by dolmen pool create.\n"
     "\n"
+    "  --config FILE         the configuration; docs/operations.md tells its keys\n"
+    "  --check               with --config: say whether FILE is good, and end\n"
     "  --dev DIR             the directory of the pool\n"
     "  --listen ADDR:PORT    where to serve (127.0.0.1:9000); port 0 takes a free one\n"
-    "  --drives N            drive files of a new pool (6)\n"
-    "  --ec K+M              geometry of a new pool: data and parity units (4+2)\n"
-    "  --drive-size SIZE     size of each new drive file (4G); sparse until used\n"
+    "  --tls-cert FILE       certificate chain in PEM; with --tls-key\n"
+    "  --tls-key FILE        its private key in PEM\n"
+    "  --tls-listen ADDR:PORT  where to serve TLS; --listen then stays plain HTTP\n"
     "  --domain NAME         serve buckets as BUCKET.NAME too\n"
     "  --region NAME         the region that requests are signed for (us-east-1)\n"
+    "  --cache-size SIZE     memory for verified chunks that are read again (an eighth of RAM,\n"
+    "                        at most 4G); 0: none\n"
+    "  --log-level LEVEL     error, warn, info (the default) or debug\n"
+    "  --log-format FORMAT   text, journal, json, or auto: journal under systemd, else text\n"
     "  --help, --version\n"
+    "\n"
+    "Of a new pool in DIR:\n"
+    "  --drives N            drive files (6)\n"
+    "  --ec K+M              geometry: data and parity units (4+2)\n"
+    "  --drive-size SIZE     size of each drive file (4G); sparse until used\n"
     "\n"
     "DIR/credentials holds the access key and the secret key. DIR/key opens the pool: losing it loses the pool; keep a "
     "copy\n"
     "elsewhere (dolmen key export --dev DIR FILE).\n"
-    "SIGTERM ends the server once the requests in progress are done (30 s at most); a second one ends it at once.\n"
+    "SIGTERM ends the server once the requests in progress are done (30 s at most); a second one ends it at once. "
+    "SIGHUP\n"
+    "reads the configuration again.\n"
     "\n"
-    "Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage, 70 stopped for safety.\n";
+    "Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage or configuration, 70 stopped for safety.\n";
+
+static const char *const flags[] = {"help", "version", "check", NULL};
 
 static enum options_result wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -43,63 +61,26 @@ static enum options_result wrong(const char *format, ...)
 
 static enum options_result set_option(struct options *o, const struct option_item *item)
 {
-    const char *name = item->name;
-    const char *value = item->value;
-    if (strcmp(name, "dev") == 0) {
-        o->dev = value;
-    } else if (strcmp(name, "listen") == 0) {
-        if (!option_parse_endpoint(value, o->host, &o->port))
-            return wrong(
-                "--listen %s: not an address and port. Give it like 127.0.0.1:9000, 0.0.0.0:9000 or [::1]:9000.",
-                value);
-    } else if (strcmp(name, "drives") == 0) {
-        if (!option_parse_number(value, 1, 64, &o->drives))
-            return wrong("--drives %s: not a number from 1 to 64.", value);
-        o->drives_given = true;
-    } else if (strcmp(name, "ec") == 0) {
-        if (!option_parse_geometry(value, &o->k, &o->m))
-            return wrong("--ec %s: not a geometry. Give data and parity units like 4+2, 2+1 or 1+0.", value);
-        o->geometry_given = true;
-    } else if (strcmp(name, "drive-size") == 0) {
-        if (!option_parse_size(value, &o->drive_size_bytes))
-            return wrong("--drive-size %s: not a size. Give it like 512M, 4G or 2T.", value);
-        o->drive_size_given = true;
-    } else if (strcmp(name, "domain") == 0) {
-        if (!option_is_domain(value))
-            return wrong("--domain %s: not a host name.", value);
-        o->domain = value;
-    } else if (strcmp(name, "region") == 0) {
-        if (!option_is_region(value))
-            return wrong("--region %s: not a region. Give it like us-east-1: lower-case letters, digits, hyphens.",
-                         value);
-        o->region = value;
-    } else {
-        return wrong("--%s: no such option.", name);
-    }
-    return OPTIONS_RUN;
+    const struct option_key *key = option_key_by_option(item->name);
+    if (key == NULL)
+        return wrong("--%s: no such option.", item->name);
+    return key->set(o, item->value) ? OPTIONS_RUN : wrong("--%s %s: %s", item->name, item->value, key->expects);
 }
 
-enum options_result options_parse(int argc, char **argv, struct options *out)
+/* The first look: form, help, and the file. */
+static enum options_result load_file(int argc, char **argv, struct options *out)
 {
-    static const char *const flags[] = {"help", "version", NULL};
     struct option_cursor cursor = {.argc = argc, .argv = argv, .at = 1};
     struct option_item item;
-    *out = (struct options){
-        .host = "127.0.0.1",
-        .port = 9000,
-        .drives = 6,
-        .k = 4,
-        .m = 2,
-        .drive_size_bytes = 4ull << 30,
-        .region = "us-east-1",
-    };
+    struct option_why why;
+    const char *config = NULL;
     for (;;) {
-        enum options_result result = OPTIONS_RUN;
         switch (option_next(&cursor, flags, &item)) {
         case OPTION_END:
-            if (out->dev == NULL)
-                return wrong("no pool given. Name its directory: dolmend --dev DIR.");
-            return OPTIONS_RUN;
+            if (config == NULL || config_load(config, out, &why) == DOL_OK)
+                return OPTIONS_RUN;
+            fprintf(stderr, "dolmend: %s\n", why.text);
+            return OPTIONS_WRONG;
         case OPTION_WORD:
             return wrong("'%s' is not an option.", item.value);
         case OPTION_NO_VALUE:
@@ -113,10 +94,51 @@ enum options_result options_parse(int argc, char **argv, struct options *out)
                 puts("dolmend " DOLMEN_VERSION);
                 return OPTIONS_SHOWN;
             }
-            result = set_option(out, &item);
+            if (strcmp(item.name, "config") == 0) {
+                if (config != NULL)
+                    return wrong("--config %s: there is another already.", item.value);
+                config = item.value;
+            }
             break;
         }
-        if (result != OPTIONS_RUN)
-            return result;
     }
+}
+
+static enum options_result check(const struct options *o)
+{
+    struct option_why why;
+    if (o->dev == NULL && o->config == NULL)
+        return wrong(
+            "no pool given. Name its configuration or directory: dolmend --config FILE, or dolmend --dev DIR.");
+    if (o->dev != NULL && o->config != NULL)
+        return wrong("--dev and --config exclude each other: which pool is it to be?");
+    if (o->config != NULL && (o->drives_given || o->geometry_given || o->drive_size_given))
+        return wrong(
+            "--drives, --ec and --drive-size belong to --dev. A pool of --config is made by dolmen pool create.");
+    if (o->check && o->config == NULL)
+        return wrong("--check: there is no file to check without --config.");
+    if (config_check(o, &why) == DOL_OK)
+        return OPTIONS_RUN;
+    fprintf(stderr, "dolmend: %s\n", why.text);
+    return OPTIONS_WRONG;
+}
+
+enum options_result options_parse(int argc, char **argv, struct options *out)
+{
+    struct option_cursor cursor = {.argc = argc, .argv = argv, .at = 1};
+    struct option_item item;
+    struct option_why why;
+    options_init(out);
+    enum options_result result = load_file(argc, argv, out);
+    while (result == OPTIONS_RUN && option_next(&cursor, flags, &item) == OPTION_NAMED) {
+        if (strcmp(item.name, "check") == 0)
+            out->check = true;
+        else if (strcmp(item.name, "config") != 0)
+            result = set_option(out, &item);
+    }
+    if (result == OPTIONS_RUN)
+        result = check(out);
+    if (result == OPTIONS_RUN && out->config != NULL && config_use_credentials(out, &why) != DOL_OK)
+        result = wrong("%s", why.text);
+    return result;
 }

@@ -3,6 +3,7 @@
 #include "log.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* A list of what is allowed, not of what is secret: a parameter nobody thought of, or one spelt with escapes, is not
@@ -105,6 +106,34 @@ void request_log_target(struct bytes target, char *out, size_t out_bytes)
     out[cur.len] = '\0';
 }
 
+static const char *or_dash(const char *text)
+{
+    return text != NULL && text[0] != '\0' ? text : "-";
+}
+
+static void log_members(const struct exchange *x, enum request_log_end end, const char *target, uint64_t us)
+{
+    char method[32];
+    const struct bytes name = x->request->method_name;
+    snprintf(method, sizeof method, "%.*s", (int)name.len, name.len > 0 ? (const char *)name.data : "");
+    const struct log_field fields[] = {
+        {"operation", or_dash(x->operation), 0},
+        {"method", or_dash(method), 0},
+        {"target", or_dash(target), 0},
+        {"status", NULL, x->response_begun ? x->status : 0},
+        {"error", or_dash(x->error_code), 0},
+        {"bytes_in", NULL, x->bytes_in},
+        {"bytes_out", NULL, x->bytes_out},
+        {"duration_us", NULL, us},
+        {"request_id", x->request_id, 0},
+        {"peer", x->peer, 0},
+        {"user", or_dash(x->user), 0},
+        {"close", NULL, end == REQUEST_LOG_CLOSES},
+        {"tls", NULL, x->tls},
+    };
+    log_fields(LOG_LEVEL_INFO, "http", "request", fields, sizeof fields / sizeof fields[0]);
+}
+
 void request_log(const struct exchange *x, enum request_log_end end, uint64_t duration_ns)
 {
     char target[REQUEST_LOG_TARGET_BYTES_MAX];
@@ -113,11 +142,16 @@ void request_log(const struct exchange *x, enum request_log_end end, uint64_t du
         return;
     request_log_target(head->target, target, sizeof target);
     uint64_t us = duration_ns / 1000;
+    if (log_is_json()) {
+        log_members(x, end, target, us);
+        return;
+    }
     log_info("http",
-             "%s %.*s %s status=%u error=%s in=%" PRIu64 " out=%" PRIu64 " ms=%" PRIu64 ".%03u id=%s peer=%s user=%s%s",
+             "%s %.*s %s status=%u error=%s in=%" PRIu64 " out=%" PRIu64 " ms=%" PRIu64
+             ".%03u id=%s peer=%s user=%s%s%s",
              x->operation != NULL ? x->operation : "-", (int)head->method_name.len,
              head->method_name.len > 0 ? (const char *)head->method_name.data : "", target[0] != '\0' ? target : "-",
              x->response_begun ? x->status : 0, x->error_code != NULL ? x->error_code : "-", x->bytes_in, x->bytes_out,
              us / 1000, (unsigned)(us % 1000), x->request_id, x->peer, x->user != NULL ? x->user : "-",
-             end == REQUEST_LOG_CLOSES ? " close" : "");
+             x->tls ? " tls" : "", end == REQUEST_LOG_CLOSES ? " close" : "");
 }

@@ -47,6 +47,17 @@ static void count_status(struct request_metrics_operation *op, unsigned status, 
         __atomic_store_n(&s->status, status, __ATOMIC_RELEASE);
 }
 
+static void count_error(struct request_metrics *m, const char *code, uint64_t n)
+{
+    unsigned i = 0;
+    while (m->errors[i].code != NULL && strcmp(m->errors[i].code, code) != 0 && i < REQUEST_METRICS_ERRORS_MAX - 1)
+        i++;
+    struct request_metrics_error *e = &m->errors[i];
+    add(&e->count, n);
+    if (e->code == NULL)
+        __atomic_store_n(&e->code, i == REQUEST_METRICS_ERRORS_MAX - 1 ? "other" : code, __ATOMIC_RELEASE);
+}
+
 static unsigned bucket_of(uint64_t duration_ns)
 {
     unsigned i = 0;
@@ -64,25 +75,36 @@ void request_metrics_record(struct request_metrics *m, const struct exchange *x,
     add(&op->duration_ns, duration_ns);
     add(&op->bytes_in, x->bytes_in);
     add(&op->bytes_out, x->bytes_out);
+    if (x->error_code != NULL)
+        count_error(m, x->error_code, 1);
+}
+
+static void add_operation(struct request_metrics_operation *dst, const struct request_metrics_operation *src)
+{
+    for (unsigned j = 0; j < REQUEST_METRICS_STATUSES_MAX; j++) {
+        unsigned status = __atomic_load_n(&src->statuses[j].status, __ATOMIC_ACQUIRE);
+        if (status != 0)
+            count_status(dst, status, get(&src->statuses[j].count));
+    }
+    for (unsigned j = 0; j < REQUEST_METRICS_BUCKETS; j++)
+        dst->buckets[j] += get(&src->buckets[j]);
+    dst->duration_ns += get(&src->duration_ns);
+    dst->bytes_in += get(&src->bytes_in);
+    dst->bytes_out += get(&src->bytes_out);
 }
 
 void request_metrics_add(struct request_metrics *to, const struct request_metrics *from)
 {
     for (unsigned i = 0; i < REQUEST_METRICS_OPERATIONS_MAX; i++) {
-        const struct request_metrics_operation *src = &from->operations[i];
-        const char *name = __atomic_load_n(&src->name, __ATOMIC_ACQUIRE);
+        const char *name = __atomic_load_n(&from->operations[i].name, __ATOMIC_ACQUIRE);
         if (name == NULL)
-            return;
-        struct request_metrics_operation *dst = find(to, name);
-        for (unsigned j = 0; j < REQUEST_METRICS_STATUSES_MAX; j++) {
-            unsigned status = __atomic_load_n(&src->statuses[j].status, __ATOMIC_ACQUIRE);
-            if (status != 0)
-                count_status(dst, status, get(&src->statuses[j].count));
-        }
-        for (unsigned j = 0; j < REQUEST_METRICS_BUCKETS; j++)
-            dst->buckets[j] += get(&src->buckets[j]);
-        dst->duration_ns += get(&src->duration_ns);
-        dst->bytes_in += get(&src->bytes_in);
-        dst->bytes_out += get(&src->bytes_out);
+            break;
+        add_operation(find(to, name), &from->operations[i]);
+    }
+    for (unsigned i = 0; i < REQUEST_METRICS_ERRORS_MAX; i++) {
+        const char *code = __atomic_load_n(&from->errors[i].code, __ATOMIC_ACQUIRE);
+        if (code == NULL)
+            break;
+        count_error(to, code, get(&from->errors[i].count));
     }
 }

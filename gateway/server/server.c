@@ -30,6 +30,9 @@ enum dol_err server_new(const struct server_config *config, struct server **out)
         loop->index = i;
         loop->ids_used = sizeof loop->ids;
         list_init(&loop->connections);
+        list_init(&loop->line);
+        waitq_init(&loop->turn_line);
+        gate_init(&loop->handshakes, SERVER_HANDSHAKES_MAX);
         workspace_pool_init(&loop->pool, &s->limits);
         for (unsigned j = 0; j < SERVER_LISTENERS_MAX; j++)
             loop->listeners[j].fd = -1;
@@ -95,25 +98,30 @@ void server_stop(struct server *s)
 
 /* ---- keeper ---- */
 
-static void cancel(struct connection *c)
+/* Handshakes and heads that aren't getting anywhere while others wait for a fiber. */
+static bool is_in_the_way(const struct connection *c, uint64_t now_ns)
 {
-    if (c->cancelled)
-        return;
-    c->cancelled = true;
-    net_cancel(c->fd);
+    return (c->phase == CONNECTION_HANDSHAKE || c->phase == CONNECTION_HEAD) &&
+           now_ns - c->since_ns > c->loop->server->limits.hurry_ns;
 }
 
 static void sweep(struct server_loop *loop, uint64_t now_ns)
 {
     bool stopping = server_is_stopping(loop->server);
     bool cut = stopping && now_ns >= loop->server->stop_deadline_ns;
+    bool crowded = !list_is_empty(&loop->line);
     list_for_each(pos, &loop->connections)
     {
         struct connection *c = container_of(pos, struct connection, link);
         dol_assert_magic(c, CONNECTION_MAGIC);
-        if ((c->deadline_ns != 0 && now_ns > c->deadline_ns) || cut || (stopping && c->phase != CONNECTION_EXCHANGE))
-            cancel(c);
+        if ((c->deadline_ns != 0 && now_ns > c->deadline_ns) || cut || (stopping && c->phase != CONNECTION_EXCHANGE)) {
+            connection_cancel(c);
+        } else if (crowded && is_in_the_way(c, now_ns)) {
+            server_count(&loop->stats.timed_out, 1);
+            connection_cancel(c);
+        }
     }
+    connection_run_line(loop);
 }
 
 static void start_accepting(struct server_loop *loop, struct accept_args args[SERVER_LISTENERS_MAX])
@@ -123,11 +131,12 @@ static void start_accepting(struct server_loop *loop, struct accept_args args[SE
         if (l->fd < 0)
             continue;
         args[i] = (struct accept_args){loop, l};
-        if (fiber_spawn(listen_accept_fiber, &args[i], "accept") != DOL_OK) {
-            log_error("http", "loop %u cannot accept connections: too many fibers", loop->index);
-            continue;
+        while (l->acceptors < SERVER_ACCEPTORS && fiber_spawn(listen_accept_fiber, &args[i], "accept") == DOL_OK) {
+            l->acceptors++;
+            loop->acceptors++;
         }
-        loop->acceptors++;
+        if (l->acceptors == 0)
+            log_error("http", "loop %u cannot accept connections: too many fibers", loop->index);
     }
 }
 
@@ -189,6 +198,9 @@ void server_loop_request_id(struct server_loop *loop, uint8_t id[REQUEST_ID_BYTE
 void server_stats_get(const struct server *s, struct server_stats *out)
 {
     *out = (struct server_stats){0};
+    for (unsigned i = 0; i < s->listener_count; i++)
+        if (s->loops[0].listeners[i].service.tls != NULL)
+            out->tls_expires_s = tls_config_expires_s(s->loops[0].listeners[i].service.tls);
     for (unsigned i = 0; i < s->loop_count; i++) {
         const struct server_stats *from = &s->loops[i].stats;
         out->accepted += __atomic_load_n(&from->accepted, __ATOMIC_RELAXED);
@@ -197,6 +209,15 @@ void server_stats_get(const struct server *s, struct server_stats *out)
         out->timed_out += __atomic_load_n(&from->timed_out, __ATOMIC_RELAXED);
         out->malformed += __atomic_load_n(&from->malformed, __ATOMIC_RELAXED);
         out->accept_errors += __atomic_load_n(&from->accept_errors, __ATOMIC_RELAXED);
+        out->slowed += __atomic_load_n(&from->slowed, __ATOMIC_RELAXED);
+        out->tls_1_2 += __atomic_load_n(&from->tls_1_2, __ATOMIC_RELAXED);
+        out->tls_1_3 += __atomic_load_n(&from->tls_1_3, __ATOMIC_RELAXED);
+        out->tls_resumed += __atomic_load_n(&from->tls_resumed, __ATOMIC_RELAXED);
+        out->tls_failed += __atomic_load_n(&from->tls_failed, __ATOMIC_RELAXED);
+        out->fibers += __atomic_load_n(&from->fibers, __ATOMIC_RELAXED);
+        out->workspaces += __atomic_load_n(&from->workspaces, __ATOMIC_RELAXED);
+        out->tls_buffers += __atomic_load_n(&from->tls_buffers, __ATOMIC_RELAXED);
+        out->requests += __atomic_load_n(&from->requests, __ATOMIC_RELAXED);
     }
 }
 

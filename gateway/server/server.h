@@ -2,9 +2,12 @@
  * The server: HTTP/1.1 connections over the runtime, a fiber each. It knows the exchange contract, but neither S3 nor
  * the admin API: a listener is given the function that answers its requests.
  *
- * Per loop: one SO_REUSEPORT listener of each TCP endpoint with its accepting fiber, the connections it accepted (they
- * never migrate), pools of request workspaces and body buffers, metrics, and a keeper: the fiber that ends what is past
- * its deadline and, when the server stops, what is idle.
+ * Per loop: one SO_REUSEPORT listener of each TCP endpoint with its accepting fibers, the connections it accepted (they
+ * never migrate), pools of request workspaces and buffers, metrics, and a keeper: the fiber that ends what is past its
+ * deadline and, when the server stops, what is idle.
+ *
+ * Memory is bounded in three steps: connections_max connections, which cost little while they rest; fibers_max of them
+ * that are worked on; requests_max requests that are being answered.
  */
 #ifndef DOL_SERVER_H
 #define DOL_SERVER_H
@@ -12,10 +15,21 @@
 #include "exchange.h"
 #include "request_metrics.h"
 #include "server_limits.h"
+#include "tls_config.h"
 #include <dolmen/runtime.h>
 
 /* [await] Answers the exchange with exactly one response, or sets must_close. Runs on the loop of the connection. */
 typedef void server_handler_fn(void *arg, struct exchange *x);
+/* Whether a request is answered however many others are (a health check, an operator's command). Not [await]. */
+typedef bool server_exempt_fn(void *arg, const struct http1_head *head);
+
+/* What a listener serves. */
+struct server_service {
+    server_handler_fn *handler;
+    server_exempt_fn *exempt; /* NULL: no request is */
+    void *arg;
+    struct tls_config *tls; /* NULL: plain HTTP; borrowed until the server has stopped */
+};
 
 struct server_config {
     struct runtime *runtime;
@@ -34,10 +48,10 @@ DOL_MUST_CHECK enum dol_err server_probe_tcp(const char *host, uint16_t port);
  * port 0 *port_out tells the one taken. EINUSE: somebody listens there already. EPERM, EINVAL as net_listen_tcp().
  */
 DOL_MUST_CHECK enum dol_err server_listen_tcp(struct server *s, const char *host, uint16_t port,
-                                              server_handler_fn *handler, void *arg, uint16_t *port_out);
-/* A Unix socket, mode 0600, served by loop 0. EINUSE: a server answers there. */
-DOL_MUST_CHECK enum dol_err server_listen_unix(struct server *s, const char *path, server_handler_fn *handler,
-                                               void *arg);
+                                              const struct server_service *service, uint16_t *port_out);
+/* A Unix socket, mode 0600, served by loop 0, with room for connections of its own. EINUSE: a server answers there. */
+DOL_MUST_CHECK enum dol_err server_listen_unix(struct server *s, const char *path,
+                                               const struct server_service *service);
 
 /* Begins to accept. Not [await]; any thread. */
 DOL_MUST_CHECK enum dol_err server_start(struct server *s);
@@ -56,9 +70,19 @@ struct server_stats {
     uint64_t accepted;
     uint64_t active;    /* connections now */
     uint64_t refused;   /* over connections_max */
-    uint64_t timed_out; /* closed for slowness: head, body or send */
+    uint64_t slowed;    /* requests answered 503 SlowDown: too many at once */
+    uint64_t timed_out; /* closed for slowness: handshake, head, body or send */
     uint64_t malformed; /* requests refused by the HTTP parser */
     uint64_t accept_errors;
+    uint64_t tls_1_2, tls_1_3; /* handshakes done, by version */
+    uint64_t tls_resumed;      /* of them, with a session of before */
+    uint64_t tls_failed;       /* handshakes that came to nothing, timed out ones included */
+    int64_t tls_expires_s;     /* the end of the certificate's validity, seconds since 1970; 0: no TLS */
+    /* what connections hold now */
+    uint64_t fibers;
+    uint64_t workspaces;
+    uint64_t tls_buffers;
+    uint64_t requests; /* being answered */
 };
 
 /* Sums over all loops; any thread. */

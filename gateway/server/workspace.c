@@ -11,6 +11,7 @@ void workspace_pool_init(struct workspace_pool *pool, const struct server_limits
     };
     list_init(&pool->workspaces);
     list_init(&pool->body_buffers);
+    list_init(&pool->tls_buffers);
 }
 
 static void workspace_free(struct workspace *ws)
@@ -23,8 +24,10 @@ void workspace_pool_fini(struct workspace_pool *pool)
 {
     list_for_each_safe(pos, next, &pool->workspaces) workspace_free(container_of(pos, struct workspace, link));
     list_for_each_safe(pos, next, &pool->body_buffers) free(container_of(pos, struct body_buffer, link));
+    list_for_each_safe(pos, next, &pool->tls_buffers) free(container_of(pos, struct tls_buffers, link));
     list_init(&pool->workspaces);
     list_init(&pool->body_buffers);
+    list_init(&pool->tls_buffers);
 }
 
 struct workspace *workspace_get(struct workspace_pool *pool)
@@ -72,4 +75,23 @@ struct body_buffer *body_buffer_get(struct workspace_pool *pool)
 void body_buffer_put(struct workspace_pool *pool, struct body_buffer *buf)
 {
     list_push_front(&pool->body_buffers, &buf->link);
+}
+
+struct tls_buffers *tls_buffers_get(struct workspace_pool *pool)
+{
+    struct list_node *node = list_pop_front(&pool->tls_buffers);
+    if (node == NULL)
+        return malloc(sizeof(struct tls_buffers));
+    pool->tls_buffers_free--;
+    return container_of(node, struct tls_buffers, link);
+}
+
+void tls_buffers_put(struct workspace_pool *pool, struct tls_buffers *buffers)
+{
+    if (pool->tls_buffers_free >= pool->workspaces_kept) {
+        free(buffers);
+        return;
+    }
+    list_push_front(&pool->tls_buffers, &buffers->link);
+    pool->tls_buffers_free++;
 }

@@ -1,7 +1,7 @@
 /*
  * Memory of requests, pooled per loop. A connection holds a workspace from the first byte of a request to the end of
- * its response, and a body buffer only while it reads a body; an idle connection holds neither. Not thread-safe: each
- * loop has its own pool.
+ * its response, a body buffer only while it reads a body, TLS buffers while a fiber works on it; a resting connection
+ * holds none of them. Not thread-safe: each loop has its own pool.
  */
 #ifndef DOL_WORKSPACE_H
 #define DOL_WORKSPACE_H
@@ -10,6 +10,7 @@
 #include "http1.h"
 #include "list.h"
 #include "server_limits.h"
+#include "tls.h"
 
 struct workspace {
     struct list_node link;
@@ -31,6 +32,8 @@ struct workspace_pool {
     struct list_node body_buffers; /* free */
     unsigned body_buffers_total;   /* free and lent */
     unsigned body_buffers_max;
+    struct list_node tls_buffers; /* free */
+    unsigned tls_buffers_free;
 };
 
 void workspace_pool_init(struct workspace_pool *pool, const struct server_limits *limits);
@@ -44,5 +47,9 @@ void workspace_put(struct workspace_pool *pool, struct workspace *ws);
 /* NULL when all are lent, or memory is short. */
 struct body_buffer *body_buffer_get(struct workspace_pool *pool);
 void body_buffer_put(struct workspace_pool *pool, struct body_buffer *buf);
+
+/* NULL when memory is short; as many as there are connections with a fiber. */
+struct tls_buffers *tls_buffers_get(struct workspace_pool *pool);
+void tls_buffers_put(struct workspace_pool *pool, struct tls_buffers *buffers);
 
 #endif

@@ -167,48 +167,26 @@ void checksum_stream_final(struct checksum_stream *s, struct checksum *out)
 
 /* ---- combining ---- */
 
-/*
- * Polynomials over GF(2) modulo P, reflected: bit 63 is x^0, P's own top coefficient is left out. A 32-bit CRC lies in
- * the upper half, so one multiplication serves both widths.
- */
-static uint64_t multiply(uint64_t a, uint64_t b, uint64_t poly, unsigned width)
-{
-    uint64_t product = 0;
-    for (unsigned i = 0; i < width; i++) {
-        if (a & 1ull << 63)
-            product ^= b;
-        a <<= 1;
-        uint64_t carry = b & 1ull << (64 - width);
-        b >>= 1;
-        if (carry)
-            b ^= poly;
-    }
-    return product;
-}
-
-/* The CRC of a followed by b is crc(a) * x^(8 * b_bytes) + crc(b): initial and final complements cancel out. */
 enum dol_err checksum_combine(const struct checksum *a, const struct checksum *b, uint64_t b_bytes,
                               struct checksum *out)
 {
-    static const uint64_t polys[CHECKSUM_ALGS] = {
-        [CHECKSUM_CRC32] = 0xedb8832000000000ull,
-        [CHECKSUM_CRC32C] = 0x82f63b7800000000ull,
-        [CHECKSUM_CRC64NVME] = 0x9a6c9329ac4bc9b5ull,
-    };
     enum checksum_alg alg = a->alg; /* out may be a or b */
-    uint64_t poly = polys[alg];
-    if (alg != b->alg || poly == 0)
+    uint64_t first = get_big_endian(a), second = get_big_endian(b), combined;
+    if (alg != b->alg)
         return DOL_EINVAL;
-    unsigned width = 8 * algs[alg].bytes;
-    unsigned shift = 64 - width;
-    uint64_t power = 1ull << 55; /* x^8 */
-    uint64_t crc = get_big_endian(a) << shift;
-    for (uint64_t n = b_bytes; n > 0; n >>= 1) {
-        if (n & 1)
-            crc = multiply(power, crc, poly, width);
-        power = multiply(power, power, poly, width);
+    switch (alg) {
+    case CHECKSUM_CRC32:
+        combined = crc32_gzip_combine((uint32_t)first, (uint32_t)second, b_bytes);
+        break;
+    case CHECKSUM_CRC32C:
+        combined = crc32c_combine((uint32_t)first, (uint32_t)second, b_bytes);
+        break;
+    case CHECKSUM_CRC64NVME:
+        combined = crc64_nvme_combine(first, second, b_bytes);
+        break;
+    default:
+        return DOL_EINVAL;
     }
-    uint64_t combined = (crc >> shift) ^ get_big_endian(b);
     memset(out, 0, sizeof *out);
     out->alg = alg;
     put_big_endian(out, combined);

@@ -53,9 +53,6 @@ void checksum_stream_update(struct checksum_stream *s, const void *data, size_t 
 /* The stream starts anew. */
 void checksum_stream_final(struct checksum_stream *s, struct checksum *out);
 
-/* CRC-64/NVME: crc64_nvme(0, "123456789", 9) == 0xae8b14860a799888. Chains as crc32c(). */
-uint64_t crc64_nvme(uint64_t crc, const void *data, size_t len);
-
 /* The checksum of a followed by `b_bytes` bytes whose checksum is b; CRCs only. EINVAL for SHA or unlike algorithms. */
 DOL_MUST_CHECK enum dol_err checksum_combine(const struct checksum *a, const struct checksum *b, uint64_t b_bytes,
                                              struct checksum *out);

@@ -1,5 +1,7 @@
-/* DeleteObjects and CreateBucket bodies. */
+/* DeleteObjects, CompleteMultipartUpload and CreateBucket bodies. */
 #include "xml_requests.h"
+
+#include "hash.h"
 
 /* ---- <Delete> ---- */
 
@@ -63,6 +65,8 @@ static enum dol_err delete_close(void *ctx, const char *name, unsigned depth, st
         return take(r->arena, text, &r->object->version_id);
     if (strcmp(name, "ETag") == 0)
         return take(r->arena, text, &r->object->etag);
+    if (strcmp(name, "LastModifiedTime") == 0 || strcmp(name, "Size") == 0)
+        r->object->has_other_condition = true;
     return DOL_OK;
 }
 
@@ -71,6 +75,104 @@ enum dol_err xml_parse_delete_objects(struct bytes body, struct arena *a, struct
     static const struct xml_handler handler = {delete_open, delete_close};
     struct delete_reader r = {.arena = a, .out = out};
     memset(out, 0, sizeof *out);
+    enum dol_err err = xml_parse(body, &xml_limits_list, &handler, &r);
+    return err == DOL_OK && out->count == 0 ? DOL_ESYNTAX : err;
+}
+
+/* ---- <CompleteMultipartUpload> ---- */
+
+/* "<Part><PartNumber>1</PartNumber><ETag/></Part>": no part takes fewer bytes. */
+#define PART_TEXT_BYTES_MIN 46u
+
+struct complete_reader {
+    struct xml_complete_upload *out;
+    unsigned room;                /* parts that the document is long enough for */
+    struct xml_upload_part *part; /* the open <Part>, or NULL */
+    bool has_number, has_etag;    /* of it */
+};
+
+static enum dol_err complete_open(void *ctx, const char *name, unsigned depth)
+{
+    struct complete_reader *r = ctx;
+    if (depth == 1)
+        return strcmp(name, "CompleteMultipartUpload") == 0 ? DOL_OK : DOL_ESYNTAX;
+    if (depth != 2 || strcmp(name, "Part") != 0)
+        return DOL_OK;
+    if (r->out->count == r->room)
+        return DOL_ESYNTAX;
+    r->part = &r->out->parts[r->out->count++];
+    r->has_number = r->has_etag = false;
+    return DOL_OK;
+}
+
+static enum dol_err part_take_number(struct complete_reader *r, struct bytes text)
+{
+    const char *s = text.data;
+    uint32_t number = 0;
+    if (r->has_number || text.len == 0)
+        return DOL_ESYNTAX;
+    for (size_t i = 0; i < text.len; i++) {
+        if (s[i] < '0' || s[i] > '9')
+            return DOL_ESYNTAX;
+        number = number * 10 + (uint32_t)(s[i] - '0');
+        if (number > XML_UPLOAD_PARTS_MAX)
+            number = XML_UPLOAD_PARTS_MAX + 1; /* stays beyond it, whatever follows */
+    }
+    r->has_number = true;
+    r->part->number = number <= XML_UPLOAD_PARTS_MAX ? number : 0;
+    return DOL_OK;
+}
+
+/* With or without quotes. */
+static enum dol_err part_take_etag(struct complete_reader *r, struct bytes text)
+{
+    const char *s = text.data;
+    if (r->has_etag)
+        return DOL_ESYNTAX;
+    r->has_etag = true;
+    size_t from = text.len > 0 && s[0] == '"';
+    size_t to = text.len > from && s[text.len - 1] == '"' ? text.len - 1 : text.len;
+    r->part->has_md5 =
+        to - from == 2 * sizeof r->part->md5 && hex_decode(s + from, to - from, r->part->md5, sizeof r->part->md5);
+    return DOL_OK;
+}
+
+static enum dol_err complete_close(void *ctx, const char *name, unsigned depth, struct bytes text)
+{
+    struct complete_reader *r = ctx;
+    if (r->part == NULL)
+        return DOL_OK;
+    if (depth == 2) {
+        r->part = NULL;
+        return r->has_number && r->has_etag ? DOL_OK : DOL_ESYNTAX;
+    }
+    if (depth != 3)
+        return DOL_OK;
+    if (strcmp(name, "PartNumber") == 0)
+        return part_take_number(r, text);
+    if (strcmp(name, "ETag") == 0)
+        return part_take_etag(r, text);
+    for (unsigned alg = CHECKSUM_CRC32; alg < CHECKSUM_ALGS; alg++) {
+        if (strcmp(name, checksum_element((enum checksum_alg)alg)) != 0)
+            continue;
+        bool is_second = r->part->checksum.alg != CHECKSUM_NONE;
+        if (!checksum_parse((enum checksum_alg)alg, text, &r->part->checksum) || is_second)
+            r->part->bad_checksum = true;
+    }
+    return DOL_OK;
+}
+
+enum dol_err xml_parse_complete_upload(struct bytes body, struct arena *a, struct xml_complete_upload *out)
+{
+    static const struct xml_handler handler = {complete_open, complete_close};
+    size_t room = body.len / PART_TEXT_BYTES_MIN + 1;
+    memset(out, 0, sizeof *out);
+    struct complete_reader r = {.out = out, .room = XML_UPLOAD_PARTS_MAX};
+    if (room < r.room)
+        r.room = (unsigned)room;
+    out->parts = arena_alloc(a, r.room * sizeof *out->parts);
+    if (out->parts == NULL)
+        return DOL_ENOMEM;
     enum dol_err err = xml_parse(body, &xml_limits_list, &handler, &r);
     return err == DOL_OK && out->count == 0 ? DOL_ESYNTAX : err;
 }

@@ -3,14 +3,17 @@
 #ifndef DOL_XML_REQUESTS_H
 #define DOL_XML_REQUESTS_H
 
+#include "checksum.h"
 #include "xml.h"
 
 #define XML_DELETE_OBJECTS_MAX 1000u
+#define XML_UPLOAD_PARTS_MAX   10000u
 
 struct xml_delete_object {
-    struct bytes key;        /* never empty */
-    struct bytes version_id; /* empty: none given */
-    struct bytes etag;       /* empty: none given */
+    struct bytes key;         /* never empty */
+    struct bytes version_id;  /* empty: none given */
+    struct bytes etag;        /* empty: none given */
+    bool has_other_condition; /* LastModifiedTime or Size: of directory buckets */
 };
 
 struct xml_delete {
@@ -28,5 +31,22 @@ struct xml_create_bucket {
 
 /* An empty body is right, and gives no location. Errors as above. */
 DOL_MUST_CHECK enum dol_err xml_parse_create_bucket(struct bytes body, struct arena *a, struct xml_create_bucket *out);
+
+struct xml_upload_part {
+    uint32_t number; /* 0: not a number from 1 to XML_UPLOAD_PARTS_MAX */
+    bool has_md5;    /* false: the ETag is not that of a part */
+    uint8_t md5[16];
+    bool bad_checksum;        /* not base64 of its algorithm's length, or more than one */
+    struct checksum checksum; /* alg CHECKSUM_NONE: none given */
+};
+
+struct xml_complete_upload {
+    struct xml_upload_part *parts;
+    unsigned count; /* 1..XML_UPLOAD_PARTS_MAX */
+};
+
+/* ESYNTAX: also for no part, too many, or one without a number or ETag. Errors as above. */
+DOL_MUST_CHECK enum dol_err xml_parse_complete_upload(struct bytes body, struct arena *a,
+                                                      struct xml_complete_upload *out);
 
 #endif

@@ -95,12 +95,23 @@ static bool needs_reference(uint32_t c)
     return (c < 0x20 && c != '\t' && c != '\n') || c == 0xfffe || c == 0xffff;
 }
 
+/* ASCII that stands for itself: nearly all there is. */
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x80 && c != '&' && c != '<' && c != '>' && c != '"';
+}
+
 void xml_write_escaped(struct xml_writer *w, struct bytes text)
 {
     const unsigned char *s = text.data;
     size_t plain = 0; /* bytes before i that go out as they are */
     for (size_t i = 0; i < text.len && w->err == DOL_OK;) {
         uint32_t c = 0;
+        if (is_plain(s[i])) {
+            i++;
+            plain++;
+            continue;
+        }
         size_t n = decode_utf8(s + i, text.len - i, &c);
         const char *entity = n > 0 ? entity_of(c) : "\xef\xbf\xbd";
         if (entity == NULL && !needs_reference(c)) {

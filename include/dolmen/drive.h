@@ -31,12 +31,13 @@ struct drive_counters {
     uint64_t reads, read_bytes, read_errors;
     uint64_t writes, write_bytes, write_errors;
     uint64_t prepared_bytes; /* zero-filled ahead */
+    uint64_t bad_units;      /* read without an error, but not what was written there */
 };
 
 struct drive_ops {
     void (*read_start)(struct drive *d, struct drive_op *op, uint64_t offset, void *buf, size_t len);
     void (*write_start)(struct drive *d, struct drive_op *op, uint64_t offset, const void *buf, size_t len);
-    enum dol_err (*prepare)(struct drive *d, uint64_t offset, uint64_t len);
+    enum dol_err (*prepare)(struct drive *d, uint64_t offset, uint64_t len); /* NULL: nothing to prepare */
     void (*close)(struct drive *d);
 };
 
@@ -65,6 +66,9 @@ DOL_MUST_CHECK enum dol_err drive_write(struct drive *d, uint64_t offset, const 
  * nothing). The range's content is lost. EFULL when the file system is full.
  */
 DOL_MUST_CHECK enum dol_err drive_prepare(struct drive *d, uint64_t offset, uint64_t len);
+
+/* Counts a unit that was read without an error and isn't what was written: its reader found out. Any thread. */
+void drive_count_bad_unit(struct drive *d);
 
 /* Closes and frees. No operation may be in flight. */
 void drive_close(struct drive *d);

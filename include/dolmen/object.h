@@ -21,6 +21,9 @@ static inline bool version_id_is_zero(const struct version_id *v)
     return memcmp(v, &zero, sizeof zero) == 0;
 }
 
+/* Names the null version of a key in requests, whatever id it has. No version has this id. */
+extern const struct version_id version_id_null;
+
 enum retention_mode { RETENTION_NONE = 0, RETENTION_GOVERNANCE = 1, RETENTION_COMPLIANCE = 2 };
 struct retention {
     uint8_t mode;       /* enum retention_mode */
@@ -60,6 +63,19 @@ enum object_header {
     HEADER_EXPIRES,
     HEADER_WEBSITE_REDIRECT,
     HEADER_COUNT
+};
+
+/* Storage classes as S3 names them; the numbers are those of manifests. */
+enum storage_class {
+    STORAGE_CLASS_STANDARD = 0,
+    STORAGE_CLASS_STANDARD_IA = 1,
+    STORAGE_CLASS_ONEZONE_IA = 2,
+    STORAGE_CLASS_INTELLIGENT_TIERING = 3,
+    STORAGE_CLASS_GLACIER_IR = 4,
+    STORAGE_CLASS_GLACIER = 5,
+    STORAGE_CLASS_DEEP_ARCHIVE = 6,
+    STORAGE_CLASS_REDUCED_REDUNDANCY = 7,
+    STORAGE_CLASS_LAST = STORAGE_CLASS_REDUCED_REDUNDANCY
 };
 
 enum bucket_versioning { BUCKET_VERSIONING_OFF = 0, BUCKET_VERSIONING_ENABLED = 1, BUCKET_VERSIONING_SUSPENDED = 2 };

@@ -46,7 +46,9 @@ struct store_config {
     enum store_access access;
     uint64_t index_map_bytes; /* initial LMDB map; grows; 0: default */
     unsigned index_no_sync;   /* 1 only in the simulator, where the index's loss is injected as an event */
+    unsigned gc_manual;       /* 1 only in tests: space is reclaimed when they say so */
     unsigned puts_max;        /* PUTs in progress, all loops; 0: default; beyond it store_put_begin() gives EBUSY */
+    uint64_t cache_bytes;     /* most memory for verified chunks that were read; 0: none is kept */
 };
 
 /*
@@ -118,6 +120,9 @@ struct put_request {
     unsigned metadata_count;
     uint64_t size_hint;         /* expected size; UINT64_MAX: unknown */
     struct condition condition; /* also looked at when the put begins, so that a hopeless one takes no bytes */
+    const struct metadata_pair *tags;
+    unsigned tag_count;
+    uint8_t storage_class; /* enum storage_class */
 };
 
 struct put_finish {
@@ -129,6 +134,7 @@ struct put_finish {
 struct put_result {
     struct etag etag;
     struct version_id version; /* zero in buckets without versioning */
+    bool null_version;         /* versioning is suspended: S3 answers version id "null" */
     uint64_t size;
     int64_t mtime_ns;
 };
@@ -149,7 +155,7 @@ void store_put_abort(struct put *put);
 #define UPLOAD_PARTS_MAX 10000u
 
 struct upload_id {
-    uint8_t b[16]; /* random; clients see 32 hex digits */
+    uint8_t b[16]; /* time of creation, then random: byte order is order of creation; clients see 32 hex digits */
 };
 
 struct part_info {
@@ -168,7 +174,7 @@ struct upload_info {
     int64_t created_ns;
     uint8_t checksum_alg;  /* enum checksum_alg; CHECKSUM_NONE: none was asked for */
     uint8_t checksum_type; /* enum checksum_type */
-    uint8_t storage_class;
+    uint8_t storage_class; /* enum storage_class */
 };
 
 /* Begins an upload: what the object will be, but for its bytes. req->size_hint is not looked at. */
@@ -256,14 +262,14 @@ struct object_info {
     struct bytes headers[HEADER_COUNT];
     struct object_checksum checksum;
     struct retention retention;
-    uint8_t storage_class;
-    unsigned part_count; /* parts kept with the manifest of a multipart object; 0: not multipart */
+    uint8_t storage_class; /* enum storage_class */
+    unsigned part_count;   /* parts kept with the manifest of a multipart object; 0: not multipart */
 };
 
 /* One version of an object, held open: its metadata stays valid until store_object_close(). */
 struct object;
-/* version NULL: the current one. A delete marker as current: ENOTFOUND. A delete marker named by version: OK,
- * info.delete_marker. */
+/* version NULL: the current one; version_id_null: the null version. A delete marker is OK, with info.delete_marker: the
+ * caller answers that there is no object. ENOVERSION: the key has no such version. */
 DOL_MUST_CHECK enum dol_err store_object_open(struct store *s, struct bytes bucket, struct bytes key,
                                               const struct version_id *version, struct object **out);
 /* Not [await]. */
@@ -284,7 +290,7 @@ void store_object_close(struct object *o);
 struct delete_request {
     struct bytes bucket;
     struct bytes key;
-    const struct version_id *version; /* NULL: as S3 without versionId */
+    const struct version_id *version; /* NULL: as S3 without versionId; version_id_null: the null version */
     struct condition condition;
 };
 struct delete_result {
@@ -325,6 +331,8 @@ struct store_drive_status {
     uint64_t size_bytes;
     uint64_t used_bytes; /* extents in use */
     uint64_t read_errors, write_errors;
+    uint64_t read_bytes, write_bytes;
+    uint64_t checksum_errors; /* units read without an error that were not what was written */
 };
 
 struct store_counters {
@@ -339,8 +347,16 @@ struct store_counters {
     uint64_t bytes_compressed_in, bytes_compressed_out; /* chunks stored compressed: plain and stored bytes */
     uint64_t drive_bytes_written;                       /* units with parity, without preparation */
     uint64_t drive_bytes_prepared;
-    uint64_t reads_reconstructed; /* records rebuilt from parity */
+    uint64_t reads_reconstructed;                    /* records rebuilt from parity */
+    uint64_t cache_hits, cache_misses, cache_joined; /* chunks found in memory, read, waited for while another reads */
+    uint64_t cache_hit_bytes;                        /* plain bytes used of those found */
+    uint64_t cache_evicted, cache_refused;           /* chunks that left, that found no room */
+    uint64_t cache_bytes, cache_bytes_max;           /* memory now, and the most */
+    uint64_t slabs_freed, slabs_compacted; /* given back; of those, that had something to be copied out first */
+    uint64_t bytes_moved;                  /* copied out */
     uint64_t index_commits;
+    uint64_t index_pending_records; /* now: published, not yet committed to the index */
+    uint64_t index_map_bytes;       /* now: size of the index's map */
 };
 
 struct store_status {
@@ -356,6 +372,12 @@ struct store_status {
     uint64_t raw_bytes;    /* of all drives */
     uint64_t usable_bytes; /* data bytes at this geometry */
     uint64_t used_bytes;   /* data bytes in slabs in use */
+    uint64_t
+        reserve_bytes;    /* data bytes that PUT may not take: deletes, recovery and space reclaiming go on with them */
+    bool full;            /* only the reserve is left: PUT is refused */
+    uint64_t live_bytes;  /* stored bytes of records that are needed, as the index has applied them */
+    uint64_t dead_bytes;  /* of full and ended slabs, what holds nothing needed: void records, padding, room unused */
+    bool reclaim_blocked; /* no space is reclaimed until a restart: the log says why */
     uint64_t slabs_open, slabs_sealed, slabs_ended;
     uint64_t objects, buckets; /* as the index counts them */
     struct store_counters counters;

@@ -100,7 +100,8 @@ def put_cases(r):
     yield "3 KiB of metadata", r.put("/bad/x", BODY, {"x-amz-meta-a": "v" * 3000}), (400,), "MetadataTooLarge"
     yield "no such bucket", r.put("/not-there/x", BODY), (404,), "NoSuchBucket"
     yield "unknown storage class", r.put("/bad/x", BODY, {"x-amz-storage-class": "CHEAP"}), (400,), "InvalidStorageClass"
-    yield "a condition not offered", r.put("/bad/x", BODY, {"if-none-match": "*"}), (412, 501), None
+    yield "a condition that S3 has not", r.put("/bad/x", BODY, {"if-none-match": md5(BODY)}), (501,), "NotImplemented"
+    yield "a condition that does not hold", r.put("/bad/x", BODY, {"if-match": md5(BODY)}), (404,), "NoSuchKey"
     yield "body cut off", r.put("/bad/x", BODY)[:-100], NO_ANSWER, None
 
 
@@ -149,7 +150,12 @@ def other_cases(r):
     yield "forged continuation token", r.head("GET", "/bad", query=[("list-type", "2"), ("continuation-token", "AAAA")]), (400,), None
     yield "no such key", r.head("GET", "/bad/nothing"), (404,), "NoSuchKey"
     yield "range behind the end", r.head("GET", "/bad/good", headers={"range": "bytes=99999999-"}), (416,), "InvalidRange"
-    yield "multipart is not offered", r.head("POST", "/bad/x", query=[("uploads", "")], headers={"content-length": "0"}), (501,), "NotImplemented"
+    no_upload = ("uploadId", "0" * 32)
+    yield "part 0", r.head("PUT", "/bad/x", query=[("partNumber", "0"), no_upload], headers={"content-length": "0"}), (400,), "InvalidArgument"
+    yield "part of no upload", r.head("PUT", "/bad/x", query=[("partNumber", "1"), no_upload], headers={"content-length": "0"}), (404,), "NoSuchUpload"
+    yield "nothing completed", r.head("POST", "/bad/x", query=[no_upload], headers={"content-length": "0"}), (400,), "MalformedXML"
+    yield "upload of a wrong kind", r.head("POST", "/bad/x", query=[("uploads", "")],
+                                           headers={"content-length": "0", "x-amz-checksum-type": "COMPOSITE"}), (400,), "InvalidRequest"
 
 
 def good_requests(r):

@@ -141,6 +141,17 @@ class Cases:
         problems, summary = self.fsck.expect(CLEAN, *self.appliance.drive_paths())
         assert [p["subject"] for p in problems] == ["key"] and "versions" not in summary["figures"]
 
+    def config(self):
+        path = os.path.join(self.appliance.work, "dolmend.conf")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("[server]\nlisten = 127.0.0.1:1\n[pool]\n")
+            f.write("".join(f"drives = {d}\n" for d in self.appliance.drive_paths()))
+            f.write(f"key = {self.dev}/key\n")
+        _, summary = self.fsck.expect(CLEAN, "--config", path)
+        assert summary["figures"]["versions"] == len(self.objects)
+        assert self.fsck.run("--config", path, "--dev", self.dev)[0] == USAGE
+        assert self.fsck.run("--config", path + "-none")[0] == OPERATION
+
     def flipped(self):
         for i in (1, 4):
             assert flip_bits(self.drive(i), self.seed + i, 30, skip_first=EXTENTS_OFFSET) > 0
@@ -217,7 +228,7 @@ def main():
         objects = fill(appliance, args.seed)
         appliance.stop()
         cases = Cases(Fsck(args.build), appliance, objects, args.seed)
-        for case in (cases.clean, cases.without_key, cases.flipped, cases.heads, cases.missing, cases.beyond, cases.wrong_use,
+        for case in (cases.clean, cases.without_key, cases.config, cases.flipped, cases.heads, cases.missing, cases.beyond, cases.wrong_use,
                      cases.flipped, cases.in_use):
             case()
             print(f"{case.__name__}: right", flush=True)

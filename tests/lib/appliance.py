@@ -4,6 +4,9 @@
         a.start()
         ...
 
+With tls=True it speaks https only, with a certificate of a CA made for the occasion: give clients a.client_environment(), or a.ca_path. a.endpoint
+and a.port are those to talk to either way.
+
 Leaving the block normally stops the server, expects exit status 0 (sanitizers report leaks at exit) and deletes the folder; leaving it by an
 exception kills the server, prints the end of its log and keeps the folder. Every wait has a deadline.
 """
@@ -12,6 +15,7 @@ import random
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -57,7 +61,7 @@ def dicom_files():
 
 
 class Appliance:
-    def __init__(self, build, drives=6, ec="4+2", drive_size="1G", arguments=()):
+    def __init__(self, build, drives=6, ec="4+2", drive_size="1G", arguments=(), tls=False):
         self.build = os.path.realpath(build)
         self.program = os.path.join(self.build, "bin", "dolmend")
         parent = os.path.join(self.build, "tmp")
@@ -68,6 +72,13 @@ class Appliance:
         self.port = free_port()
         self.arguments = ["--dev", self.folder, "--listen", f"127.0.0.1:{self.port}", "--drives", str(drives), "--ec", ec,
                           "--drive-size", drive_size, *arguments]
+        self.tls = tls
+        self.ca_path = None
+        self.ssl_context = None
+        if tls:
+            self.ca_path, certificate, key = make_certificate(self.work)
+            self.ssl_context = ssl.create_default_context(cafile=self.ca_path)
+            self.arguments += ["--tls-cert", certificate, "--tls-key", key]
         self.process = None
         self.start_s = 0.0
 
@@ -156,7 +167,7 @@ class Appliance:
 
     def http_status(self, path):
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(self.endpoint + path, timeout=5, context=self.ssl_context) as answer:
                 return answer.status
         except urllib.error.HTTPError as e:
             return e.code
@@ -165,7 +176,7 @@ class Appliance:
 
     def metrics(self):
         """The samples of /metrics by name; samples with labels under name{...}, and their sum under the name."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(self.endpoint + "/metrics", timeout=10, context=self.ssl_context) as answer:
             text = answer.read().decode()
         samples = {}
         for line in text.splitlines():
@@ -179,7 +190,12 @@ class Appliance:
 
     @property
     def endpoint(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+
+    def client_environment(self):
+        """What makes clients trust the CA of tls=True: awscli and boto3, Python's requests, OpenSSL and Go, Node, curl."""
+        names = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE")
+        return {name: self.ca_path for name in names} if self.tls else {}
 
     @property
     def credentials_path(self):
@@ -201,6 +217,29 @@ class Appliance:
 
     def remove_index(self):
         shutil.rmtree(os.path.join(self.folder, "index"))
+
+
+def make_certificate(folder):
+    """A CA, and a certificate of it for this machine, in a new folder below; returns the paths of CA, certificate chain, key."""
+    folder = tempfile.mkdtemp(prefix="tls-", dir=folder)
+    ca, certificate, key = (os.path.join(folder, name) for name in ("ca.pem", "cert.pem", "key.pem"))
+    ca_key, request = os.path.join(folder, "ca-key.pem"), os.path.join(folder, "request.pem")
+
+    def openssl(*arguments):
+        done = subprocess.run(["openssl", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, f"openssl {' '.join(arguments)}: {done.stderr[-1000:]}"
+
+    def new_key(path):
+        openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", path)
+
+    new_key(ca_key)
+    openssl("req", "-x509", "-key", ca_key, "-out", ca, "-days", "30", "-subj", "/CN=Dolmen test CA", "-addext", "keyUsage=critical,keyCertSign")
+    new_key(key)
+    openssl("req", "-new", "-key", key, "-out", request, "-subj", "/CN=localhost", "-addext",
+            "subjectAltName=DNS:localhost,DNS:*.localhost,IP:127.0.0.1")
+    openssl("x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-days", "30", "-copy_extensions", "copy",
+            "-out", certificate)
+    return ca, certificate, key
 
 
 def free_port():

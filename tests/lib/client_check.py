@@ -1,12 +1,15 @@
-"""What every client has to manage, whatever its commands look like: both ways byte for byte, list, sync, delete, and the second copy costs nothing."""
+"""What every client has to manage, whatever its commands look like: both ways byte for byte, in one piece and in parts, list, sync, delete, and the second
+copy costs nothing."""
 import argparse
 import os
+import random
 import shutil
 import subprocess
 
 from appliance import Appliance, dicom_files, skip
 
 COMMAND_TIMEOUT_S = 200
+LARGE_BYTES = (12 << 20) + 345
 CLIENT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL")
 
 
@@ -20,6 +23,7 @@ class CommandClient:
         self.work = appliance.work
         self.environment = {name: os.environ[name] for name in CLIENT_ENVIRONMENT if name in os.environ}
         self.environment["HOME"] = self.work
+        self.environment.update(appliance.client_environment())
         # UTF-8 names need a UTF-8 locale, and every Debian has this one.
         self.environment.setdefault("LC_ALL", "C.UTF-8")
 
@@ -58,17 +62,37 @@ def stored_bytes(appliance):
     return appliance.metrics()["dolmen_store_drive_bytes_written_total"]
 
 
+def check_large_file(client, appliance):
+    """One that goes up in parts: all clients are told to begin with that at 5 MiB."""
+    folder, back = os.path.join(client.work, "large"), os.path.join(client.work, "large-back")
+    os.mkdir(folder)
+    os.mkdir(back)
+    with open(os.path.join(folder, "slide.tif"), "wb") as f:
+        f.write(random.Random(11).randbytes(LARGE_BYTES))
+    files = {"slide.tif": os.path.join(folder, "slide.tif")}
+    client.upload(folder, "scans", "large")
+    done = {n: v for n, v in appliance.metrics().items() if 'operation="CompleteMultipartUpload"' in n and 'code="200"' in n}
+    assert sum(done.values()) >= 1, "the large file did not go up in parts"
+    assert client.list("scans", "large") == sizes(files)
+    client.download("scans", "large", back)
+    check_same_bytes(files, back)
+    assert client.upload(folder, "scans", "large") == 0, "a sync of what is there transferred something"
+    shutil.rmtree(folder)
+    shutil.rmtree(back)
+
+
 def check_client(client_class):
-    """The whole test of one client; run as a program with --build."""
+    """The whole test of one client; run as a program with --build, and --tls for https."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True)
+    parser.add_argument("--tls", action="store_true", help="over https, with a CA of its own")
     arguments = parser.parse_args()
     if client_class.program and shutil.which(client_class.program) is None:
         skip(f"{client_class.program} is not installed")
     folder, files = dicom_files()
     total = sum(sizes(files).values())
     print(f"{len(files)} files, {total} bytes from {folder}")
-    with Appliance(arguments.build) as appliance:
+    with Appliance(arguments.build, tls=arguments.tls) as appliance:
         appliance.start()
         client = client_class(appliance)
         client.make_bucket("scans")
@@ -95,6 +119,7 @@ def check_client(client_class):
         client.download("scans", "second", back)
         check_same_bytes(files, back)
 
+        check_large_file(client, appliance)
         one = sorted(files)[0]
         client.delete("scans", f"second/{one}")
         assert set(client.list("scans", "second")) == set(files) - {one}, "deleted one, and the listing says otherwise"

@@ -79,10 +79,11 @@ class Answer:
 
 
 class S3:
-    """One kept-alive connection to 127.0.0.1:port. OSError and http.client.HTTPException when it breaks."""
+    """One kept-alive connection to the appliance. OSError and http.client.HTTPException when it breaks."""
 
     def __init__(self, appliance):
         self.port = appliance.port
+        self.ssl_context = appliance.ssl_context
         self.signer = Signer(*appliance.credentials())
         self.connection = None
 
@@ -104,7 +105,10 @@ class S3:
 
     def send(self, method, path, query, headers, body):
         if self.connection is None:
-            self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
+            if self.ssl_context:
+                self.connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=TIMEOUT_S, context=self.ssl_context)
+            else:
+                self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
             self.connection.connect()
             self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         target = quote(path) + ("?" + canonical_query(query) if query else "")

@@ -13,16 +13,18 @@ from appliance import Appliance, skip  # noqa: E402
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", required=True, help="build folder: bin/dolmend is used")
+    parser.add_argument("--tls", action="store_true", help="over https, with a CA of its own")
     parser.add_argument("tests", nargs="*", help="names as unittest takes them (default: all)")
     options = parser.parse_args()
     try:
         import boto3  # noqa: F401
     except ImportError:
         skip("python3-boto3 is not installed")
-    with Appliance(options.build) as appliance:
+    with Appliance(options.build, tls=options.tls) as appliance:
         appliance.start()
         access_key, secret_key = appliance.credentials()
-        os.environ.update(DOLMEN_ENDPOINT=appliance.endpoint, DOLMEN_ACCESS_KEY=access_key, DOLMEN_SECRET_KEY=secret_key)
+        os.environ.update(DOLMEN_ENDPOINT=appliance.endpoint, DOLMEN_ACCESS_KEY=access_key, DOLMEN_SECRET_KEY=secret_key,
+                          **appliance.client_environment())
         sys.path.insert(0, HERE)
         loader = unittest.TestLoader()
         suite = loader.loadTestsFromNames(options.tests) if options.tests else loader.discover(HERE)

@@ -110,7 +110,7 @@ class Objects(ApiTest):
                                       ({"ObjectLockLegalHoldStatus": "ON"}, 501, "NotImplemented"), ({"GrantRead": "id=1"}, 501, "NotImplemented")]:
             self.refused(status, code, self.s3.put_object, Bucket=self.bucket, Key="never", Body=b"x", **headers)
         for name in ["if-none-match", "if-match"]:
-            self.expect(Request("PUT", self.target("never"), b"x", {name: "*"}).send(), 501, "NotImplemented")
+            self.expect(Request("POST", self.target("never", "uploads"), b"", {name: "*"}).send(), 501, "NotImplemented")
         self.nothing_there("never")
 
     def test_version_ids(self):

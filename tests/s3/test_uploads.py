@@ -163,7 +163,7 @@ class Uploads(ApiTest):
         request = Request("PUT", self.target(self.KEY), HELLO)
         with Connection() as connection:
             connection.send(request.head(9) + HELLO)
-            connection.sock.shutdown(1)
+            connection.end_sending()
             try:
                 self.expect(connection.read_answer(), 400, "IncompleteBody")
             except EOFError:

@@ -10,6 +10,7 @@ import hmac
 import os
 import re
 import socket
+import ssl
 import struct
 import unittest
 import urllib.parse
@@ -27,7 +28,9 @@ if not (ENDPOINT and ACCESS_KEY and SECRET_KEY):
 
 _url = urllib.parse.urlsplit(ENDPOINT)
 HOST = _url.hostname
-PORT = _url.port or 80
+PORT = _url.port or (443 if _url.scheme == "https" else 80)
+# Over https, SSL_CERT_FILE may name the CA.
+SSL_CONTEXT = ssl.create_default_context() if _url.scheme == "https" else None
 
 
 def hmac256(key, text):
@@ -59,12 +62,12 @@ def http_chunked(data, size=4096):
     return out + b"0\r\n\r\n"
 
 
-def presigned(method, target, time_offset_s=0, expires_s=60):
-    """The target with a signature in its query, made at another time if so wished."""
+def presigned(method, target, time_offset_s=0, expires_s=60, more=None):
+    """The target with a signature in its query, made at another time if so wished; `more` goes into the query, and is signed."""
     date = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=time_offset_s)).strftime("%Y%m%dT%H%M%SZ")
     scope = f"{date[:8]}/{REGION}/s3/aws4_request"
     query = {"X-Amz-Algorithm": "AWS4-HMAC-SHA256", "X-Amz-Credential": f"{ACCESS_KEY}/{scope}", "X-Amz-Date": date,
-             "X-Amz-Expires": str(expires_s), "X-Amz-SignedHeaders": "host"}
+             "X-Amz-Expires": str(expires_s), "X-Amz-SignedHeaders": "host", **(more or {})}
     text = "&".join(f"{n}={urllib.parse.quote(v, safe='')}" for n, v in sorted(query.items()))
     canonical = f"{method}\n{target}\n{text}\nhost:{HOST}:{PORT}\n\nhost\nUNSIGNED-PAYLOAD"
     key = ("AWS4" + SECRET_KEY).encode()
@@ -96,6 +99,8 @@ class Connection:
 
     def __init__(self):
         self.sock = socket.create_connection((HOST, PORT), TIMEOUT_S)
+        if SSL_CONTEXT:
+            self.sock = SSL_CONTEXT.wrap_socket(self.sock, server_hostname=HOST)
         self.rest = b""
 
     def __enter__(self):
@@ -106,6 +111,10 @@ class Connection:
 
     def send(self, data):
         self.sock.sendall(data)
+
+    def end_sending(self):
+        """The end of the TCP stream; over TLS without a goodbye, as when a client is cut off."""
+        socket.socket.shutdown(self.sock, socket.SHUT_WR)
 
     def _more(self):
         data = self.sock.recv(65536)

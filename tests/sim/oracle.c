@@ -3,17 +3,18 @@
 #include <stdlib.h>
 
 #include "dol_assert.h"
+#include "gc.h"
 #include "world.h"
 
-static const struct bytes bucket_name = {"archive", 7};
+const struct bytes world_bucket = {"archive", 7};
 
-static struct bytes key_name(unsigned worker, unsigned key, char out[64])
+struct bytes world_key(unsigned worker, unsigned key, char out[64])
 {
     int n = snprintf(out, 64, "worker-%u/study-%u/object-%u", worker, key / 2, key);
     return bytes_of(out, (size_t)n);
 }
 
-static void remember_maybe(struct world *w, struct key_state *k, int content)
+void world_remember_maybe(struct world *w, struct key_state *k, int content)
 {
     for (unsigned i = 0; i < k->maybe_count; i++)
         if (k->maybe[i] == content)
@@ -24,14 +25,14 @@ static void remember_maybe(struct world *w, struct key_state *k, int content)
         k->maybe[k->maybe_count++] = content;
 }
 
-static void remember_acked(struct key_state *k, int content)
+void world_remember_acked(struct key_state *k, int content)
 {
     k->acked = content;
     k->maybe_count = 0;
 }
 
 /* An operation may fail without an answer only after a power cut or an injected write fault. */
-static void failed_op(struct world *w, const char *what, enum dol_err err)
+void world_failed_op(struct world *w, const char *what, enum dol_err err)
 {
     bool expected = w->crashed || sim_panicked(w->rt) || (w->write_fault && (err == DOL_EREADONLY || err == DOL_EIO)) ||
                     err == DOL_EFULL;
@@ -42,8 +43,9 @@ static void failed_op(struct world *w, const char *what, enum dol_err err)
 bool world_ensure_bucket(struct world *w)
 {
     struct bucket_info info;
-    struct bucket_create req = {bucket_name, bytes_of("owner", 5), bytes_of("us-east-1", 9)};
-    enum dol_err err = store_bucket_get(w->store, bucket_name, &info);
+    struct bucket_create req = {
+        .name = world_bucket, .owner = bytes_of("owner", 5), .region = bytes_of("us-east-1", 9)};
+    enum dol_err err = store_bucket_get(w->store, world_bucket, &info);
     if (err == DOL_ENOBUCKET && w->bucket_acked)
         world_fail(w, "the bucket is gone");
     if (err == DOL_ENOBUCKET)
@@ -51,30 +53,13 @@ bool world_ensure_bucket(struct world *w)
     if (err == DOL_OK)
         w->bucket_acked = true;
     else
-        failed_op(w, "bucket create", err);
+        world_failed_op(w, "bucket create", err);
     return err == DOL_OK;
 }
 
-void world_put(struct world *w, unsigned worker, unsigned key, int content)
+enum dol_err world_write(struct world *w, struct put *put, const struct content *c)
 {
-    char name[64];
-    struct key_state *k = &w->keys[worker][key];
-    const struct content *c = &w->contents[content];
-    struct put_request req = {.bucket = bucket_name,
-                              .key = key_name(worker, key, name),
-                              .owner = bytes_of("owner", 5),
-                              .size_hint = world_below(w, 2) ? c->len : UINT64_MAX};
-    struct put_finish fin = {.expected_size = c->len};
-    struct put_result result;
-    struct put *put;
-
-    w->ops++;
-    remember_maybe(w, k, content);
-    enum dol_err err = store_put_begin(w->store, &req, &put);
-    if (err != DOL_OK) {
-        failed_op(w, "put", err);
-        return;
-    }
+    enum dol_err err = DOL_OK;
     for (size_t at = 0; at < c->len && err == DOL_OK;) {
         size_t n = 1 + (size_t)world_below(w, 200000);
         if (n > c->len - at)
@@ -84,6 +69,30 @@ void world_put(struct world *w, unsigned worker, unsigned key, int content)
         if (world_below(w, 4) == 0)
             fiber_yield();
     }
+    return err;
+}
+
+void world_put(struct world *w, unsigned worker, unsigned key, int content)
+{
+    char name[64];
+    struct key_state *k = &w->keys[worker][key];
+    const struct content *c = &w->contents[content];
+    struct put_request req = {.bucket = world_bucket,
+                              .key = world_key(worker, key, name),
+                              .owner = bytes_of("owner", 5),
+                              .size_hint = world_below(w, 2) ? c->len : UINT64_MAX};
+    struct put_finish fin = {.expected_size = c->len};
+    struct put_result result;
+    struct put *put;
+
+    w->ops++;
+    world_remember_maybe(w, k, content);
+    enum dol_err err = store_put_begin(w->store, &req, &put);
+    if (err != DOL_OK) {
+        world_failed_op(w, "put", err);
+        return;
+    }
+    err = world_write(w, put, c);
     if (err == DOL_OK && world_below(w, 20) == 0) {
         store_put_abort(put);
         return;
@@ -93,13 +102,13 @@ void world_put(struct world *w, unsigned worker, unsigned key, int content)
     else
         store_put_abort(put);
     if (err != DOL_OK) {
-        failed_op(w, "put", err);
+        world_failed_op(w, "put", err);
         return;
     }
     if (w->crashed)
         return; /* no answer gets out after a power cut */
     w->puts_acked++;
-    remember_acked(k, content);
+    world_remember_acked(k, content);
 }
 
 void world_delete(struct world *w, unsigned worker, unsigned key)
@@ -108,18 +117,18 @@ void world_delete(struct world *w, unsigned worker, unsigned key)
     struct key_state *k = &w->keys[worker][key];
     struct delete_result result;
     w->ops++;
-    remember_maybe(w, k, CONTENT_ABSENT);
+    world_remember_maybe(w, k, CONTENT_ABSENT);
     enum dol_err err = store_object_delete(
-        w->store, &(struct delete_request){.bucket = bucket_name, .key = key_name(worker, key, name)}, &result);
+        w->store, &(struct delete_request){.bucket = world_bucket, .key = world_key(worker, key, name)}, &result);
     if (err != DOL_OK) {
-        failed_op(w, "delete", err);
+        world_failed_op(w, "delete", err);
         return;
     }
     if (w->crashed)
         return;
     if (k->maybe_count <= 1 && result.existed != (k->acked != CONTENT_ABSENT))
         world_fail(w, "delete of %s says existed=%d", name, result.existed);
-    remember_acked(k, CONTENT_ABSENT);
+    world_remember_acked(k, CONTENT_ABSENT);
 }
 
 /* Reads [offset, offset + len) and compares; false with a failure noted, or after a crash. */
@@ -157,12 +166,12 @@ static bool may_hold(const struct key_state *k, int content)
 }
 
 /* What the key holds, by size and bytes; -2 when that could not be found out. */
-static int observe(struct world *w, unsigned worker, unsigned key)
+int world_observe(struct world *w, unsigned worker, unsigned key)
 {
     char name[64];
     struct object *o;
     struct key_state *k = &w->keys[worker][key];
-    enum dol_err err = store_object_open(w->store, bucket_name, key_name(worker, key, name), NULL, &o);
+    enum dol_err err = store_object_open(w->store, world_bucket, world_key(worker, key, name), NULL, &o);
     if (err == DOL_ENOTFOUND || (err == DOL_ENOBUCKET && !w->bucket_acked))
         return CONTENT_ABSENT;
     if (err != DOL_OK) {
@@ -171,7 +180,7 @@ static int observe(struct world *w, unsigned worker, unsigned key)
         return -2;
     }
     int found = -2;
-    for (int c = 0; c < (int)WORLD_CONTENTS && found == -2; c++) {
+    for (int c = 0; c < (int)(WORLD_CONTENTS + WORLD_RECIPES) && found == -2; c++) {
         if (!may_hold(k, c) || w->contents[c].len != store_object_info(o)->size)
             continue;
         struct bytes first = {NULL, 0};
@@ -196,7 +205,7 @@ static int observe(struct world *w, unsigned worker, unsigned key)
 void world_get(struct world *w, unsigned worker, unsigned key)
 {
     w->ops++;
-    int found = observe(w, worker, key);
+    int found = world_observe(w, worker, key);
     if (found != -2 && !w->crashed && !may_hold(&w->keys[worker][key], found))
         world_fail(w, "worker %u key %u: content %d is not possible, acknowledged was %d", worker, key, found,
                    w->keys[worker][key].acked);
@@ -211,7 +220,7 @@ void world_get_range(struct world *w, unsigned worker, unsigned key)
     if (k->acked == CONTENT_ABSENT || k->maybe_count > 0)
         return;
     const struct content *c = &w->contents[k->acked];
-    enum dol_err err = store_object_open(w->store, bucket_name, key_name(worker, key, name), NULL, &o);
+    enum dol_err err = store_object_open(w->store, world_bucket, world_key(worker, key, name), NULL, &o);
     if (err != DOL_OK) {
         if (!w->crashed)
             world_fail(w, "open of %s: %s", name, dol_err_name(err));
@@ -221,6 +230,22 @@ void world_get_range(struct world *w, unsigned worker, unsigned key)
     size_t len = c->len - offset ? (size_t)world_below(w, c->len - offset) : 0;
     read_equals(w, o, c, offset, len, name);
     store_object_close(o);
+}
+
+/* ---- reclaiming ---- */
+
+void world_reclaim(struct world *w)
+{
+    unsigned freed = 0;
+    enum dol_err err = gc_run(w->store, &freed);
+    w->slabs_freed += freed;
+    bool expected = err == DOL_OK || w->crashed || sim_panicked(w->rt) || w->expect_read_only ||
+                    (w->write_fault && (err == DOL_EREADONLY || err == DOL_EBUSY || err == DOL_EIO)) ||
+                    err == DOL_EFULL || err == DOL_ESTOPPED;
+    if (!expected)
+        world_fail(w, "reclaiming failed: %s", dol_err_name(err));
+    if (!w->crashed && index_is_unsure(w->store->index))
+        world_fail(w, "the index does not fit together");
 }
 
 /* ---- listing ---- */
@@ -259,7 +284,7 @@ static bool list_all(struct world *w, struct bytes prefix, struct listed *l)
     memset(l, 0, sizeof *l);
     l->w = w;
     while (truncated) {
-        struct list_request req = {.bucket = bucket_name,
+        struct list_request req = {.bucket = world_bucket,
                                    .prefix = prefix,
                                    .after = bytes_of(last, last_len),
                                    .max_entries = 1 + (unsigned)world_below(w, 7)};
@@ -289,19 +314,115 @@ void world_list(struct world *w, unsigned worker)
     }
 }
 
+/* ---- a race ---- */
+
+#define RACERS 3u
+
+struct racer {
+    struct world *w;
+    unsigned worker, key;
+    int content;
+    struct condition condition;
+    enum dol_err err;
+    unsigned *running;
+    struct fiber *parent;
+};
+
+static void race_main(void *arg)
+{
+    struct racer *r = arg;
+    char name[64];
+    struct put *put;
+    struct put_result result;
+    struct put_request req = {.bucket = world_bucket,
+                              .key = world_key(r->worker, r->key, name),
+                              .owner = bytes_of("owner", 5),
+                              .size_hint = UINT64_MAX,
+                              .condition = r->condition};
+    struct put_finish fin = {.expected_size = UINT64_MAX};
+    r->err = store_put_begin(r->w->store, &req, &put);
+    if (r->err == DOL_OK) {
+        r->err = world_write(r->w, put, &r->w->contents[r->content]);
+        if (r->err == DOL_OK)
+            r->err = store_put_finish(put, &fin, &result);
+        else
+            store_put_abort(put);
+    }
+    --*r->running;
+    fiber_wake(r->parent);
+}
+
+/* The key must hold what was acknowledged: the racers' condition. */
+static bool race_condition(struct world *w, unsigned worker, unsigned key, struct condition *out)
+{
+    char name[64];
+    struct object *o;
+    *out = (struct condition){.kind = CONDITION_ABSENT};
+    if (w->keys[worker][key].acked == CONTENT_ABSENT)
+        return true;
+    enum dol_err err = store_object_open(w->store, world_bucket, world_key(worker, key, name), NULL, &o);
+    if (err != DOL_OK) {
+        world_failed_op(w, "open before a race", err);
+        return false;
+    }
+    *out = (struct condition){.kind = CONDITION_ETAG, .etag = store_object_info(o)->etag};
+    store_object_close(o);
+    return true;
+}
+
+void world_race(struct world *w, unsigned worker, unsigned key)
+{
+    struct key_state *k = &w->keys[worker][key];
+    struct racer racers[RACERS];
+    struct condition condition;
+    unsigned running = RACERS, winners = 0;
+    w->ops++;
+    if (k->maybe_count > 0 || !race_condition(w, worker, key, &condition))
+        return;
+    for (unsigned i = 0; i < RACERS; i++) {
+        /* none of the size that is there, so that the winner changes the ETag */
+        int content = (int)world_below(w, WORLD_CONTENTS);
+        while (k->acked != CONTENT_ABSENT && w->contents[content].len == w->contents[k->acked].len)
+            content = (int)world_below(w, WORLD_CONTENTS);
+        racers[i] = (struct racer){w, worker, key, content, condition, DOL_OK, &running, fiber_self()};
+        world_remember_maybe(w, k, content);
+        dol_assert(fiber_spawn(race_main, &racers[i], "racer") == DOL_OK);
+    }
+    while (running > 0)
+        fiber_park();
+    int won = CONTENT_ABSENT;
+    bool failed = false;
+    for (unsigned i = 0; i < RACERS; i++) {
+        if (racers[i].err == DOL_OK) {
+            winners++;
+            won = racers[i].content;
+        } else if (racers[i].err != DOL_EPRECONDITION) {
+            failed = true;
+            world_failed_op(w, "conditional put", racers[i].err);
+        }
+    }
+    if (w->crashed)
+        return;
+    if (winners > 1 || (winners == 0 && !failed))
+        world_fail(w, "%u of %u conditional puts on one key came through", winners, RACERS);
+    if (winners == 1)
+        world_remember_acked(k, won);
+}
+
 void world_check_all(struct world *w)
 {
     struct listed l;
+    world_check_uploads(w);
     for (unsigned i = 0; i < w->config.workers && !w->failed && !w->crashed; i++) {
         for (unsigned j = 0; j < WORLD_KEYS && !w->failed && !w->crashed; j++) {
-            int found = observe(w, i, j);
+            int found = world_observe(w, i, j);
             if (found == -2 || w->crashed)
                 return;
             if (!may_hold(&w->keys[i][j], found))
                 world_fail(w, "worker %u key %u holds content %d, acknowledged was %d", i, j, found,
                            w->keys[i][j].acked);
             if (!w->expect_read_only) /* what is seen without all drives decides nothing */
-                remember_acked(&w->keys[i][j], found);
+                world_remember_acked(&w->keys[i][j], found);
         }
     }
     if (w->failed || !list_all(w, bytes_of("", 0), &l) || w->crashed)

@@ -5,6 +5,7 @@
  *   sim_run --seed S                 replays one, told round by round
  *   sim_run --exhaustive             a small workload with a power cut at every write, and at every write of the
  * recovery after it
+ *   sim_run --reclaim                the same while slabs are compacted and freed
  *
  * Prints the seed of a failing world and exits 1.
  */
@@ -25,6 +26,12 @@ struct worker_arg {
     unsigned index;
 };
 
+static void world_uploads(struct world *w, unsigned worker)
+{
+    for (unsigned steps = 1 + (unsigned)world_below(w, 5); steps > 0 && !w->crashed && !w->failed; steps--)
+        world_upload(w, worker);
+}
+
 static void worker_main(void *arg)
 {
     struct worker_arg *a = arg;
@@ -32,11 +39,15 @@ static void worker_main(void *arg)
     for (unsigned i = 0; i < w->ops_per_worker && !w->crashed && !w->failed; i++) {
         unsigned key = (unsigned)world_below(w, WORLD_KEYS);
         unsigned dice = (unsigned)world_below(w, 100);
-        if (dice < 55)
+        if (dice < 35)
             world_put(w, a->index, key, (int)world_below(w, WORLD_CONTENTS));
+        else if (dice < 60)
+            world_uploads(w, a->index);
         else if (dice < 65)
+            world_race(w, a->index, key);
+        else if (dice < 73)
             world_delete(w, a->index, key);
-        else if (dice < 80)
+        else if (dice < 82)
             world_get(w, a->index, key);
         else if (dice < 90)
             world_get_range(w, a->index, key);
@@ -49,10 +60,27 @@ static void worker_main(void *arg)
     fiber_wake(w->main_fiber);
 }
 
+/* Frees slabs while the workers work. */
+static void reclaimer_main(void *arg)
+{
+    struct world *w = arg;
+    while (w->workers_running > 1 && !w->crashed && !w->failed) {
+        fiber_sleep(world_below(w, 400) * 1000000);
+        world_reclaim(w);
+    }
+    w->workers_running--;
+    fiber_wake(w->main_fiber);
+}
+
 static void work_at_random(struct world *w)
 {
     struct worker_arg args[WORLD_WORKERS_MAX];
     if (!world_ensure_bucket(w))
+        return;
+    bool reclaim = world_below(w, 2) == 0;
+    if (reclaim && world_below(w, 2) == 0)
+        world_reclaim(w); /* what earlier rounds left */
+    if (w->crashed)
         return;
     if (w->config.m > 0 && world_below(w, 8) == 0) {
         w->write_fault = true;
@@ -62,6 +90,10 @@ static void work_at_random(struct world *w)
     for (unsigned i = 0; i < w->config.workers; i++) {
         args[i] = (struct worker_arg){w, i};
         dol_assert(runtime_spawn(w->rt, i % w->config.loops, worker_main, &args[i], "worker") == DOL_OK);
+    }
+    if (reclaim) {
+        w->workers_running++;
+        dol_assert(runtime_spawn(w->rt, 0, reclaimer_main, w, "reclaimer") == DOL_OK);
     }
     while (w->workers_running > 0)
         fiber_park();
@@ -121,6 +153,7 @@ static bool random_world(uint64_t seed, const char *scratch, bool verbose, struc
                 config.k, config.m, config.loops, config.workers, config.encrypted ? "" : " unencrypted");
     unsigned rounds = 3 + (unsigned)world_below(w, 4);
     for (unsigned i = 0; i < rounds && !w->failed; i++) {
+        w->gc_by_itself = world_below(w, 8) == 0;
         uint64_t crash_at = world_below(w, 4) == 0 ? 0 : 1 + world_below(w, world_below(w, 3) == 0 ? 30 : 400);
         world_round(w, crash_at, work_at_random);
         switch (world_below(w, 8)) {
@@ -145,6 +178,7 @@ static bool random_world(uint64_t seed, const char *scratch, bool verbose, struc
             round_without_drives(w);
     }
     /* recovery again, without work: nothing may change */
+    w->gc_by_itself = false;
     world_round(w, 0, NULL);
     world_round(w, 0, NULL);
     world_drop_index(w);
@@ -186,6 +220,7 @@ static void work_small(struct world *w)
     world_put(w, 0, 0, 13);
     world_delete(w, 0, 3);
     world_put(w, 0, 3, 12);
+    world_upload_story(w, 0, 1);
     if (!w->crashed && !sealed_a_slab(w))
         world_fail(w, "the workload was to seal a slab");
 }
@@ -231,23 +266,129 @@ static bool exhaustive(const char *scratch, bool verbose)
     return ok;
 }
 
+/* ---- every write of reclaiming ---- */
+
+/* Two slabs with what is current, what is void, and what keeps it void, crosswise. */
+static void work_garbage(struct world *w)
+{
+    if (!world_ensure_bucket(w))
+        return;
+    world_put(w, 0, 0, 6);
+    world_put(w, 0, 1, 7);
+    world_put(w, 0, 1, 8); /* replaces one that lies beside it */
+    world_put(w, 0, 2, 17);
+    world_put(w, 0, 3, 15);
+    world_put(w, 0, 4, 12);
+    world_put(w, 0, 0, 9); /* replaces one in the slab before */
+    world_delete(w, 0, 1); /* as does the delete */
+    world_delete(w, 0, 2); /* most of the first slab */
+    world_upload_story(w, 0, 1);
+}
+
+/* Later runs: short slabs, each with the verdict on the one before. */
+static void work_more_garbage(struct world *w)
+{
+    world_put(w, 0, 0, 8); /* cancels one that cancels */
+    world_delete(w, 0, 3);
+}
+
+static void work_reclaim(struct world *w)
+{
+    world_reclaim(w);
+    if (!w->crashed)
+        world_put(w, 0, 2, 13);
+    if (!w->crashed)
+        world_delete(w, 0, 0);
+    if (!w->crashed)
+        world_reclaim(w);
+}
+
+/* After the cut: what was left is reclaimed, and nothing is lost by it. */
+static void work_reclaim_rest(struct world *w)
+{
+    world_reclaim(w);
+    if (!w->crashed)
+        world_put(w, 0, 3, 6);
+}
+
+static bool reclaim_state(struct world *w, const struct world_config *config, const char *scratch, uint64_t at,
+                          uint64_t again, uint64_t *recovery)
+{
+    world_init(w, 7, config, scratch, false);
+    world_round(w, 0, work_garbage);
+    world_round(w, 0, work_more_garbage);
+    world_round(w, 0, NULL);
+    world_save_index(w);
+    world_round(w, at, work_reclaim);
+    bool cut = w->crashed;
+    if (!cut && !w->failed && w->slabs_freed < 3)
+        world_fail(w, "the workload was to free slabs, not %llu", (unsigned long long)w->slabs_freed);
+    if (again > 0)
+        world_round(w, again, NULL);
+    if (again % 3 == 1)
+        world_drop_index(w);
+    if (again % 3 == 2)
+        world_restore_index(w); /* older than what was freed */
+    world_round(w, 0, NULL);
+    if (again == 0)
+        *recovery = w->writes < 40 ? w->writes : 40;
+    world_round(w, 0, work_reclaim_rest);
+    world_drop_index(w);
+    world_round(w, 0, NULL);
+    world_round(w, 0, work_reclaim_rest);
+    return cut;
+}
+
+static bool exhaustive_reclaim(const char *scratch, bool verbose)
+{
+    struct world_config config = {
+        .drives = 2, .k = 1, .m = 1, .loops = 1, .workers = 1, .drive_bytes = (32 * 8ull + 1) << 20, .encrypted = true};
+    struct world *w = malloc(sizeof *w);
+    uint64_t states = 0, total = UINT64_MAX;
+    bool ok = true;
+    dol_assert(w != NULL);
+    for (uint64_t at = 1; at <= total && ok; at++) {
+        uint64_t recovery = 0;
+        for (uint64_t again = 0; again <= recovery && ok; again++) {
+            if (!reclaim_state(w, &config, scratch, at, again, &recovery))
+                total = at;
+            ok = !w->failed;
+            if (!ok)
+                fprintf(stderr, "FAILED: power cut at write %llu of reclaiming, again at write %llu of recovery: %s\n",
+                        (unsigned long long)at, (unsigned long long)again, w->failure);
+            world_fini(w);
+            states++;
+        }
+        if (verbose)
+            fprintf(stderr, "write %llu: recovery has %llu writes\n", (unsigned long long)at,
+                    (unsigned long long)recovery);
+    }
+    printf("%llu crash states, %llu writes of reclaiming: %s\n", (unsigned long long)states, (unsigned long long)total,
+           ok ? "clean" : "FAILED");
+    free(w);
+    return ok;
+}
+
 /* ---- main ---- */
 
 static bool many_worlds(uint64_t first, uint64_t count, const char *scratch)
 {
     struct world *w = malloc(sizeof *w);
     struct timespec start, end;
-    uint64_t ops = 0, failed = 0;
+    uint64_t ops = 0, completes = 0, failed = 0, slabs_freed = 0;
     dol_assert(w != NULL);
     clock_gettime(CLOCK_MONOTONIC, &start);
     for (uint64_t s = first; s < first + count; s++) {
         failed += !random_world(s, scratch, false, w);
         ops += w->ops;
+        completes += w->completes_acked;
+        slabs_freed += w->slabs_freed;
         world_fini(w);
     }
     clock_gettime(CLOCK_MONOTONIC, &end);
-    printf("%llu seeds from %llu: %llu operations, %llu failed, %.1f s\n", (unsigned long long)count,
-           (unsigned long long)first, (unsigned long long)ops, (unsigned long long)failed,
+    printf("%llu seeds from %llu: %llu operations, %llu uploads completed, %llu slabs freed, %llu failed, %.1f s\n",
+           (unsigned long long)count, (unsigned long long)first, (unsigned long long)ops, (unsigned long long)completes,
+           (unsigned long long)slabs_freed, (unsigned long long)failed,
            (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9);
     free(w);
     return failed == 0;
@@ -255,12 +396,15 @@ static bool many_worlds(uint64_t first, uint64_t count, const char *scratch)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"seeds", required_argument, NULL, 'n'}, {"first", required_argument, NULL, 'f'},
-        {"seed", required_argument, NULL, 's'},  {"exhaustive", no_argument, NULL, 'e'},
-        {"verbose", no_argument, NULL, 'v'},     {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"seeds", required_argument, NULL, 'n'},
+                                            {"first", required_argument, NULL, 'f'},
+                                            {"seed", required_argument, NULL, 's'},
+                                            {"exhaustive", no_argument, NULL, 'e'},
+                                            {"reclaim", no_argument, NULL, 'r'},
+                                            {"verbose", no_argument, NULL, 'v'},
+                                            {NULL, 0, NULL, 0}};
     uint64_t seeds = 0, first = 1, one = 0;
-    bool all_writes = false, verbose = false, ok = true;
+    bool all_writes = false, reclaim = false, verbose = false, ok = true;
     int c;
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (c) {
@@ -276,6 +420,9 @@ int main(int argc, char **argv)
         case 'e':
             all_writes = true;
             break;
+        case 'r':
+            reclaim = true;
+            break;
         case 'v':
             verbose = true;
             break;
@@ -283,8 +430,8 @@ int main(int argc, char **argv)
             return 2;
         }
     }
-    if (seeds == 0 && one == 0 && !all_writes) {
-        fprintf(stderr, "usage: sim_run --seeds N [--first S] | --seed S | --exhaustive [--verbose]\n");
+    if (seeds == 0 && one == 0 && !all_writes && !reclaim) {
+        fprintf(stderr, "usage: sim_run --seeds N [--first S] | --seed S | --exhaustive | --reclaim [--verbose]\n");
         return 2;
     }
     char scratch[] = "/dev/shm/dolmen-sim-XXXXXX";
@@ -304,6 +451,8 @@ int main(int argc, char **argv)
         ok = many_worlds(first, seeds, scratch) && ok;
     if (all_writes)
         ok = exhaustive(scratch, verbose) && ok;
+    if (reclaim)
+        ok = exhaustive_reclaim(scratch, verbose) && ok;
     rmdir(scratch);
     return ok ? 0 : 1;
 }

@@ -36,6 +36,31 @@ void world_fail(struct world *w, const char *format, ...)
 
 /* ---- contents ---- */
 
+const struct recipe world_recipes[WORLD_RECIPES] = {
+    {1, {0}},             /* an empty object */
+    {2, {13, 1}},         /* parts of several chunks, and of one byte */
+    {3, {5, 7, 8}},       /* one chunk each */
+    {4, {16, 10, 10, 3}}, /* the same part twice */
+    {2, {14, 16}},
+};
+
+static void make_recipes(struct world *w)
+{
+    for (unsigned i = 0; i < WORLD_RECIPES; i++) {
+        struct content *c = &w->contents[WORLD_CONTENTS + i];
+        for (unsigned j = 0; j < world_recipes[i].count; j++)
+            c->len += w->contents[world_recipes[i].parts[j]].len;
+        c->data = malloc(c->len ? c->len : 1);
+        dol_assert(c->data != NULL);
+        size_t at = 0;
+        for (unsigned j = 0; j < world_recipes[i].count; j++) {
+            const struct content *part = &w->contents[world_recipes[i].parts[j]];
+            memcpy(c->data + at, part->data, part->len);
+            at += part->len;
+        }
+    }
+}
+
 static void make_contents(struct world *w)
 {
     static const size_t sizes[WORLD_CONTENTS] = {0,      1,      4095,   4096,   4097,    20000,
@@ -182,6 +207,7 @@ void world_init(struct world *w, uint64_t seed, const struct world_config *confi
         for (unsigned j = 0; j < WORLD_KEYS; j++)
             w->keys[i][j].acked = CONTENT_ABSENT;
     make_contents(w);
+    make_recipes(w);
     run(w, format_pool);
 }
 
@@ -190,7 +216,7 @@ void world_fini(struct world *w)
     char saved[160];
     for (unsigned i = 0; i < w->config.drives; i++)
         sim_medium_free(w->media[i]);
-    for (unsigned i = 0; i < WORLD_CONTENTS; i++)
+    for (unsigned i = 0; i < WORLD_CONTENTS + WORLD_RECIPES; i++)
         free(w->contents[i].data);
     world_drop_index(w);
     saved_dir(w, saved, sizeof saved);
@@ -224,7 +250,9 @@ static void round_main(void *arg)
                               .key_file = w->config.encrypted ? w->key_file : NULL,
                               .access = STORE_READ_WRITE,
                               .index_map_bytes = 4u << 20,
-                              .index_no_sync = 1};
+                              .index_no_sync = 1,
+                              .gc_manual = !w->gc_by_itself,
+                              .cache_bytes = w->seed % 2 == 0 ? 0 : WORLD_CACHE_BYTES};
     w->main_fiber = fiber_self();
     enum dol_err err = store_open(&sc, &w->store);
     if (err != DOL_OK) {

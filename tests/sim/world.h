@@ -18,7 +18,10 @@
 #define WORLD_WORKERS_MAX 6u
 #define WORLD_KEYS        5u /* per worker */
 #define WORLD_CONTENTS    18u
+#define WORLD_RECIPES     5u /* contents made of parts */
+#define RECIPE_PARTS_MAX  4u
 #define WORLD_MAYBE_MAX   64u
+#define WORLD_CACHE_BYTES (1u << 20) /* of worlds with an odd seed; the others have none */
 #define CONTENT_ABSENT    (-1)
 
 /* What one key may hold. */
@@ -31,6 +34,27 @@ struct key_state {
 struct content {
     uint8_t *data;
     size_t len;
+};
+
+/* Content WORLD_CONTENTS + i: what an upload of these parts makes. */
+struct recipe {
+    unsigned count;
+    int parts[RECIPE_PARTS_MAX]; /* contents */
+};
+extern const struct recipe world_recipes[WORLD_RECIPES];
+
+/* The upload a worker has under way; one at a time. */
+enum upload_doubt { DOUBT_NONE, DOUBT_ABORT, DOUBT_COMPLETE };
+struct upload_state {
+    bool open;               /* acknowledged; ended only if `doubt` says so */
+    enum upload_doubt doubt; /* an end that was not answered */
+    struct upload_id id;
+    unsigned key, recipe;
+    int acked[RECIPE_PARTS_MAX]; /* content of each part, or CONTENT_ABSENT */
+    int maybe[RECIPE_PARTS_MAX]; /* of one that was not answered */
+    bool ended;                  /* the one before is gone for certain */
+    struct upload_id ended_id;
+    unsigned ended_key;
 };
 
 struct world_config {
@@ -46,8 +70,10 @@ struct world {
     struct sim_medium *media[WORLD_DRIVES_MAX];
     char index_dir[128];
     char key_file[128];
-    struct content contents[WORLD_CONTENTS];
+    struct content contents[WORLD_CONTENTS + WORLD_RECIPES];
     struct key_state keys[WORLD_WORKERS_MAX][WORLD_KEYS];
+    struct upload_state uploads[WORLD_WORKERS_MAX];
+    unsigned uploads_in_doubt; /* begun without an answer: nobody knows their ids */
     bool bucket_acked, bucket_maybe;
 
     /* the round */
@@ -58,6 +84,7 @@ struct world {
     bool crashed;
     bool write_fault; /* a drive was told to fail a write: errors are to be expected */
     bool expect_read_only;
+    bool gc_by_itself; /* in this round; else world_reclaim() alone frees slabs */
     unsigned ops_per_worker;
     unsigned workers_running;
     struct fiber *main_fiber;
@@ -65,7 +92,7 @@ struct world {
     bool verbose;
     bool failed;
     char failure[512];
-    uint64_t ops, puts_acked;
+    uint64_t ops, puts_acked, slabs_freed, completes_acked;
 };
 
 uint64_t world_random(struct world *w);
@@ -94,8 +121,29 @@ void world_delete(struct world *w, unsigned worker, unsigned key);
 void world_get(struct world *w, unsigned worker, unsigned key);
 void world_get_range(struct world *w, unsigned worker, unsigned key);
 void world_list(struct world *w, unsigned worker);
-/* Every key holds one of its possible states, which becomes the only one; the listing agrees. */
+/* Frees the slabs that may go. */
+void world_reclaim(struct world *w);
+/* Several conditional puts on one key at once: at most one comes through, and exactly one when nothing goes wrong. */
+void world_race(struct world *w, unsigned worker, unsigned key);
+/* One step of the worker's upload: begun, a part sent (again), completed, completed again, aborted. */
+void world_upload(struct world *w, unsigned worker);
+/* The same as one story: begun, two parts, one of them sent again, completed by a recipe of two; and one aborted. */
+void world_upload_story(struct world *w, unsigned worker, unsigned key);
+/* Every key holds one of its possible states, which becomes the only one; the listing agrees; so for uploads. */
 void world_check_all(struct world *w);
+void world_check_uploads(struct world *w);
 bool world_ensure_bucket(struct world *w);
+
+/* What oracle.c and oracle_uploads.c share. */
+extern const struct bytes world_bucket;
+struct bytes world_key(unsigned worker, unsigned key, char out[64]);
+void world_remember_maybe(struct world *w, struct key_state *k, int content);
+void world_remember_acked(struct key_state *k, int content);
+/* Notes a failure, unless a power cut or an injected fault explains it. */
+void world_failed_op(struct world *w, const char *what, enum dol_err err);
+/* Writes all of a content in pieces; the put is still the caller's. */
+enum dol_err world_write(struct world *w, struct put *put, const struct content *c);
+/* What the key holds; -2 when that could not be found out. */
+int world_observe(struct world *w, unsigned worker, unsigned key);
 
 #endif

@@ -2,8 +2,7 @@
 #ifndef DOL_CLI_H
 #define DOL_CLI_H
 
-#include <dolmen/err.h>
-#include <dolmen/types.h>
+#include "options.h"
 
 #include <jansson.h>
 
@@ -11,7 +10,7 @@ enum cli_exit {
     CLI_OK = 0,
     CLI_FAILED = 1,
     CLI_USAGE = 2,
-    CLI_NOT_RUNNING = 3, /* no dolmend serves that directory */
+    CLI_NOT_RUNNING = 3, /* no dolmend serves that pool */
 };
 
 /* Each gets the arguments after its own name. */
@@ -25,10 +24,22 @@ void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 enum cli_exit cli_wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * GET of the admin API over the socket of --dev DIR. On OK *status is the HTTP status and *body its malloc'd text.
+ * Which pool a command is about: --dev DIR or --config FILE, whose file is read at once. The options are the command's
+ * own struct, from options_init() to options_fini(). cli_pool_option() says whether the item was one of the two; a
+ * wrong one has been explained, and *result tells.
+ */
+bool cli_pool_option(struct options *o, const struct option_item *item, enum cli_exit *result);
+/* At the end of the options: CLI_USAGE, explained, unless exactly one was given. */
+enum cli_exit cli_pool_check(const struct options *o);
+/* DIR or FILE, and the option that said so. */
+const char *cli_pool_name(const struct options *o);
+const char *cli_pool_option_name(const struct options *o);
+
+/*
+ * GET of the admin API over the pool's socket. On OK *status is the HTTP status and *body its malloc'd text.
  * CLI_NOT_RUNNING and CLI_FAILED have been explained on standard error.
  */
-DOL_MUST_CHECK enum cli_exit cli_admin_get(const char *dev, const char *target, unsigned *status, char **body);
+DOL_MUST_CHECK enum cli_exit cli_admin_get(const struct options *o, const char *target, unsigned *status, char **body);
 
 /* Prints the status document as a person reads it. CLI_FAILED: it isn't one. */
 enum cli_exit cli_print_status(const json_t *doc);

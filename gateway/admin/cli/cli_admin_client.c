@@ -1,6 +1,7 @@
 /* One GET over the admin socket. The connection is closed after it, so the response ends where the stream does. */
 #include "cli.h"
-#include "devdir.h"
+#include "config.h"
+#include "site.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,20 +15,20 @@
 #define ANSWER_BYTES_MAX ((size_t)16 << 20)
 #define TIMEOUT_S        30
 
-/* A socket's address has room for 107 characters; the directory's descriptor gives a short name to any. */
-static int connect_to(const char *dev)
+/* A socket's address has room for 107 characters; the descriptor of DIR gives a short name to any. */
+static int connect_to(const struct options *o)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     char path[PATH_MAX];
     int dir_fd = -1;
     int fd = -1;
     int error;
-    if (devdir_socket_path(dev, path, sizeof path) != DOL_OK) {
+    if (site_socket_path(o, path, sizeof path) != DOL_OK) {
         errno = ENAMETOOLONG;
         return -1;
     }
     if (strlen(path) >= sizeof addr.sun_path) {
-        dir_fd = open(dev, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        dir_fd = o->dev != NULL ? open(o->dev, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
         if (dir_fd < 0)
             return -1;
         snprintf(path, sizeof path, "/proc/self/fd/%d/admin.sock", dir_fd);
@@ -103,19 +104,58 @@ static bool split_response(const char *response, unsigned *status, char **body)
     return *body != NULL;
 }
 
-enum cli_exit cli_admin_get(const char *dev, const char *target, unsigned *status, char **body)
+/* ---- which pool ---- */
+
+bool cli_pool_option(struct options *o, const struct option_item *item, enum cli_exit *result)
 {
+    struct option_why why;
+    bool is_dev = strcmp(item->name, "dev") == 0;
+    if (!is_dev && strcmp(item->name, "config") != 0)
+        return false;
+    if (o->dev != NULL || o->config != NULL) {
+        *result = cli_wrong("--%s %s: the pool has been named already.", item->name, item->value);
+    } else if (is_dev) {
+        o->dev = item->value;
+    } else if (config_load(item->value, o, &why) != DOL_OK || config_check(o, &why) != DOL_OK) {
+        cli_say("%s", why.text);
+        *result = CLI_USAGE;
+    }
+    return true;
+}
+
+enum cli_exit cli_pool_check(const struct options *o)
+{
+    if (o->dev != NULL || o->config != NULL)
+        return CLI_OK;
+    return cli_wrong("no pool given. Name it with --config FILE or --dev DIR.");
+}
+
+const char *cli_pool_name(const struct options *o)
+{
+    return o->dev != NULL ? o->dev : o->config;
+}
+
+const char *cli_pool_option_name(const struct options *o)
+{
+    return o->dev != NULL ? "--dev" : "--config";
+}
+
+/* ---- asking ---- */
+
+enum cli_exit cli_admin_get(const struct options *o, const char *target, unsigned *status, char **body)
+{
+    const char *name = cli_pool_name(o);
     static const struct timeval timeout = {.tv_sec = TIMEOUT_S};
     char request[256];
     int len =
         snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: dolmend\r\nConnection: close\r\n\r\n", target);
-    int fd = connect_to(dev);
+    int fd = connect_to(o);
     if (fd < 0 && (errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR)) {
-        cli_say("no dolmend serves %s. Start it with 'dolmend --dev %s'.", dev, dev);
+        cli_say("no dolmend serves %s. Start it with 'dolmend %s %s'.", name, cli_pool_option_name(o), name);
         return CLI_NOT_RUNNING;
     }
     if (fd < 0) {
-        cli_say("cannot reach %s/admin.sock: %s. Its owner or root may use it.", dev, strerror(errno));
+        cli_say("cannot reach the admin socket of %s: %s. Its owner or root may use it.", name, strerror(errno));
         return CLI_FAILED;
     }
     char *response = NULL;
@@ -129,7 +169,7 @@ enum cli_exit cli_admin_get(const char *dev, const char *target, unsigned *statu
     free(response);
     if (good)
         return CLI_OK;
-    cli_say("the dolmend that serves %s gave no complete answer within %d seconds. Its log may say why.", dev,
+    cli_say("the dolmend that serves %s gave no complete answer within %d seconds. Its log may say why.", name,
             TIMEOUT_S);
     return CLI_FAILED;
 }

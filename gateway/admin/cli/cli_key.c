@@ -1,11 +1,10 @@
 /* dolmen key export: a copy of the key file for the safe, read back before it is called a copy. */
 #include "cli.h"
-#include "devdir.h"
 #include "hash.h"
-#include "option_values.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,7 +13,7 @@
 
 struct export
 {
-    const char *dev;
+    struct options options;
     const char *to;
     char from[PATH_MAX];
 };
@@ -24,14 +23,14 @@ static enum cli_exit parse(struct export *e, int argc, char **argv)
     static const char *const flags[] = {NULL};
     struct option_cursor cursor = {.argc = argc, .argv = argv};
     struct option_item item;
-    for (;;) {
+    enum cli_exit result = CLI_OK;
+    while (result == CLI_OK) {
         switch (option_next(&cursor, flags, &item)) {
         case OPTION_END:
-            if (e->dev == NULL)
-                return cli_wrong("no directory given. Name it with --dev DIR.");
-            if (e->to == NULL)
-                return cli_wrong("no file given. Name the file that the copy goes to.");
-            return CLI_OK;
+            result = cli_pool_check(&e->options);
+            if (result == CLI_OK && e->to == NULL)
+                result = cli_wrong("no file given. Name the file that the copy goes to.");
+            return result;
         case OPTION_WORD:
             if (e->to != NULL)
                 return cli_wrong("'%s': one file only.", item.value);
@@ -40,12 +39,12 @@ static enum cli_exit parse(struct export *e, int argc, char **argv)
         case OPTION_NO_VALUE:
             return cli_wrong("--%s: the value is missing.", item.name);
         case OPTION_NAMED:
-            if (strcmp(item.name, "dev") != 0)
+            if (!cli_pool_option(&e->options, &item, &result))
                 return cli_wrong("--%s: no such option.", item.name);
-            e->dev = item.value;
             break;
         }
     }
+    return result;
 }
 
 /* The whole file; false with errno set (EFBIG: not a key file's size). */
@@ -150,7 +149,7 @@ static enum cli_exit copy(const struct export *e)
     printf("Copied the key of the pool in %s to %s and read it back.\n"
            "Whoever has it can read the pool's drives; without it nobody can. Keep it in a safe, away from this "
            "machine.\n",
-           e->dev, e->to);
+           cli_pool_name(&e->options), e->to);
     result = CLI_OK;
 out:
     secret_wipe(key, sizeof key);
@@ -160,13 +159,20 @@ out:
 
 enum cli_exit cli_key_export(int argc, char **argv)
 {
-    struct export e = {0};
+    struct export e = {.to = NULL};
+    options_init(&e.options);
     enum cli_exit result = parse(&e, argc, argv);
     if (result != CLI_OK)
-        return result;
-    if (snprintf(e.from, sizeof e.from, "%s/key", e.dev) >= (int)sizeof e.from) {
+        goto out;
+    bool in_dir = e.options.dev != NULL;
+    if (snprintf(e.from, sizeof e.from, "%s%s", in_dir ? e.options.dev : e.options.key, in_dir ? "/key" : "") >=
+        (int)sizeof e.from) {
         cli_say("the directory's name is too long.");
-        return CLI_FAILED;
+        result = CLI_FAILED;
+        goto out;
     }
-    return copy(&e);
+    result = copy(&e);
+out:
+    options_fini(&e.options);
+    return result;
 }

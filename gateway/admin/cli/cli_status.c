@@ -1,12 +1,11 @@
 /* dolmen pool status: asks the running dolmend. */
 #include "cli.h"
-#include "option_values.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 struct request {
-    const char *dev;
+    struct options options;
     bool json;
 };
 
@@ -15,42 +14,43 @@ static enum cli_exit parse(struct request *r, int argc, char **argv)
     static const char *const flags[] = {"json", NULL};
     struct option_cursor cursor = {.argc = argc, .argv = argv};
     struct option_item item;
-    for (;;) {
+    enum cli_exit result = CLI_OK;
+    while (result == CLI_OK) {
         switch (option_next(&cursor, flags, &item)) {
         case OPTION_END:
-            return r->dev != NULL ? CLI_OK : cli_wrong("no directory given. Name it with --dev DIR.");
+            return cli_pool_check(&r->options);
         case OPTION_WORD:
             return cli_wrong("'%s' is not an option.", item.value);
         case OPTION_NO_VALUE:
             return cli_wrong("--%s: the value is missing, or there is one where none belongs.", item.name);
         case OPTION_NAMED:
-            if (strcmp(item.name, "dev") == 0)
-                r->dev = item.value;
-            else if (strcmp(item.name, "json") == 0)
+            if (strcmp(item.name, "json") == 0)
                 r->json = true;
-            else
+            else if (!cli_pool_option(&r->options, &item, &result))
                 return cli_wrong("--%s: no such option.", item.name);
             break;
         }
     }
+    return result;
 }
 
 enum cli_exit cli_pool_status(int argc, char **argv)
 {
-    struct request r = {0};
+    struct request r = {.json = false};
     unsigned status = 0;
     char *body = NULL;
+    options_init(&r.options);
     enum cli_exit result = parse(&r, argc, argv);
     if (result == CLI_OK)
-        result = cli_admin_get(r.dev, "/v1/status", &status, &body);
+        result = cli_admin_get(&r.options, "/v1/status", &status, &body);
     if (result != CLI_OK)
-        return result;
+        goto out;
     json_t *doc = status == 200 ? json_loads(body, JSON_REJECT_DUPLICATES, NULL) : NULL;
     if (doc == NULL) {
         cli_say(
             "the dolmend that serves %s gave an answer that this program does not understand (HTTP %u). Are they of "
             "the same version?",
-            r.dev, status);
+            cli_pool_name(&r.options), status);
         result = CLI_FAILED;
     } else if (r.json) {
         fputs(body, stdout);
@@ -59,5 +59,7 @@ enum cli_exit cli_pool_status(int argc, char **argv)
     }
     json_decref(doc);
     free(body);
+out:
+    options_fini(&r.options);
     return result;
 }

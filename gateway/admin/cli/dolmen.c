@@ -8,20 +8,30 @@
 static const char help[] =
     "dolmen " DOLMEN_VERSION ": looks after Dolmen pools\n"
     "\n"
+    "Where POOL is --config FILE, dolmend's configuration, or --dev DIR, the directory of a pool:\n"
+    "\n"
+    "  dolmen pool create --config FILE [--ec 4+2] [--drive-size SIZE] [--label NAME] [--no-encryption] [--force]\n"
+    "  dolmen pool create --drive PATH ... --key FILE --credentials FILE [the same]\n"
+    "      Formats the drives, block devices or files, as a new pool; makes its key file and, unless it is there, the\n"
+    "      credentials file. A drive that is mounted or in use is refused; one that carries a pool, a file system, a\n"
+    "      volume or a partition table too, unless --force says that it may be destroyed. Drive files that are not "
+    "there\n"
+    "      are made if --drive-size is given.\n"
+    "\n"
     "  dolmen pool create --dev DIR [--drives 6] [--ec 4+2] [--drive-size 4G] [--label NAME] [--no-encryption]\n"
     "      Creates a pool of drive files in DIR, its key file and credentials. Nothing that exists is overwritten.\n"
     "\n"
-    "  dolmen pool status --dev DIR [--json]\n"
-    "      Asks the dolmend that serves DIR how the pool and its drives are.\n"
+    "  dolmen pool status POOL [--json]\n"
+    "      Asks the dolmend that serves the pool how it and its drives are.\n"
     "\n"
-    "  dolmen key export --dev DIR FILE\n"
+    "  dolmen key export POOL FILE\n"
     "      Writes a copy of the pool's key file to FILE, which must not exist, and reads it back. Whoever has the key "
     "can\n"
     "      read the drives; without it nobody can. Keep the copy in a safe, away from this machine.\n"
     "\n"
     "  dolmen help, dolmen --version\n"
     "\n"
-    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no dolmend serves DIR.\n";
+    "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no dolmend serves the pool.\n";
 
 void cli_say(const char *format, ...)
 {

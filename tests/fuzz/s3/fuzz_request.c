@@ -220,17 +220,38 @@ static void put_object(struct store *store, const char *key)
     dol_assert(err == DOL_OK);
 }
 
+/* Its id is always ab000000000000000000000000000000; part 1 is there. */
+static void begin_upload(struct store *store)
+{
+    struct put *put;
+    struct part_info part;
+    struct bytes bucket = bytes_of("bucket", 6);
+    struct put_request req = {.bucket = bucket, .key = bytes_of("key", 3), .owner = bucket};
+    struct put_finish fin = {.expected_size = UINT64_MAX, .checksum = {CHECKSUM_CRC32, CHECKSUM_FULL_OBJECT, 4, {0}}};
+    struct upload_ref ref = {.bucket = bucket, .key = req.key};
+    enum dol_err err = store_upload_create(store, &req, CHECKSUM_CRC32, CHECKSUM_FULL_OBJECT, &ref.id);
+    dol_assert(err == DOL_OK && ref.id.b[0] == 0xab);
+    err = store_part_begin(store, &ref, 1, UINT64_MAX, &put);
+    dol_assert(err == DOL_OK);
+    err = store_put_write(put, "hello", 5);
+    dol_assert(err == DOL_OK);
+    err = store_part_finish(put, &fin, &part);
+    dol_assert(err == DOL_OK);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct s3 *s3;
     struct bucket_info bucket;
     struct store *store = fake_store_new();
     struct s3_config config = {store, open_iam(), REGION, "example.org"};
-    struct bucket_create create = {bytes_of("bucket", 6), bytes_of("owner", 5), bytes_of(REGION, strlen(REGION))};
+    struct bucket_create create = {
+        .name = bytes_of("bucket", 6), .owner = bytes_of("owner", 5), .region = bytes_of(REGION, strlen(REGION))};
     enum dol_err err = store_bucket_create(store, &create, &bucket);
     dol_assert(err == DOL_OK);
     put_object(store, "key");
     put_object(store, "a/b");
+    begin_upload(store);
     err = s3_new(&config, &s3);
     dol_assert(err == DOL_OK);
     for (enum fuzz_way way = FUZZ_AS_IT_CAME; way <= FUZZ_SIGNED; way++) {

@@ -1,6 +1,7 @@
 /*
  * HTTP/1.1 requests. The first byte chooses a piece size. Whatever the input, cutting it differently must give the same
- * events, and every slice must lie in the head buffer.
+ * events, and every slice must lie in the head buffer. Requests may follow one another in the input (pipelining): what
+ * comes after the first must read as it would on a connection of its own.
  */
 #include "fuzz_check.h"
 #include "hash.h"
@@ -14,6 +15,10 @@ struct outcome {
     uint64_t body_bytes;
     uint32_t digest; /* of heads and bodies */
     size_t consumed;
+    /* The same at the end of the first request, and the digest of what follows it. */
+    size_t first_consumed;
+    uint64_t first_body_bytes;
+    uint32_t rest_digest;
     enum http1_error error;
     bool idle;
 };
@@ -24,6 +29,21 @@ static void check_slice(struct bytes slice, const char *buf)
     CHECK(slice.len == 0 || (s >= buf && s + slice.len <= buf + HEAD_BYTES));
 }
 
+static void add_digest(struct outcome *o, const void *data, size_t len)
+{
+    o->digest = crc32c(o->digest, data, len);
+    if (o->ends > 0)
+        o->rest_digest = crc32c(o->rest_digest, data, len);
+}
+
+static void take_end(struct outcome *o)
+{
+    if (o->ends++ > 0)
+        return;
+    o->first_consumed = o->consumed;
+    o->first_body_bytes = o->body_bytes;
+}
+
 static void take_head(struct outcome *o, const struct http1_head *h, const char *buf)
 {
     CHECK(h->header_count <= HTTP1_HEADERS_MAX);
@@ -32,14 +52,14 @@ static void take_head(struct outcome *o, const struct http1_head *h, const char 
     CHECK(h->has_content_length || h->content_length == 0);
     check_slice(h->target, buf);
     check_slice(h->host, buf);
-    o->digest = crc32c(o->digest, h->target.data, h->target.len);
+    add_digest(o, h->target.data, h->target.len);
     for (unsigned i = 0; i < h->header_count; i++) {
         check_slice(h->headers[i].name, buf);
         check_slice(h->headers[i].value, buf);
         CHECK(h->headers[i].name.len > 0);
         CHECK(h->headers[i].value.len == 0 || memchr(h->headers[i].value.data, '\n', h->headers[i].value.len) == NULL);
-        o->digest = crc32c(o->digest, h->headers[i].name.data, h->headers[i].name.len);
-        o->digest = crc32c(o->digest, h->headers[i].value.data, h->headers[i].value.len);
+        add_digest(o, h->headers[i].name.data, h->headers[i].name.len);
+        add_digest(o, h->headers[i].value.data, h->headers[i].value.len);
     }
     o->heads++;
 }
@@ -67,9 +87,10 @@ static struct outcome run(const uint8_t *data, size_t size, size_t step)
             if (ev == HTTP1_EV_BODY) {
                 CHECK(body.len > 0 && (const uint8_t *)body.data >= data && body.len <= consumed);
                 o.body_bytes += body.len;
-                o.digest = crc32c(o.digest, body.data, body.len);
+                add_digest(&o, body.data, body.len);
             }
-            o.ends += ev == HTTP1_EV_END;
+            if (ev == HTTP1_EV_END)
+                take_end(&o);
             failed = ev == HTTP1_EV_ERROR;
         } while (ev != HTTP1_EV_MORE && !failed);
         CHECK(failed || used == n);
@@ -78,6 +99,18 @@ static struct outcome run(const uint8_t *data, size_t size, size_t step)
     o.idle = http1_is_idle(&p);
     free(buf);
     return o;
+}
+
+/* Nothing of the first request is left in the reader when the next begins. */
+static void check_pipelining(const struct outcome *whole, const uint8_t *data, size_t size)
+{
+    if (whole->ends == 0 || whole->first_consumed == size)
+        return;
+    struct outcome rest = run(data + whole->first_consumed, size - whole->first_consumed, size);
+    CHECK(rest.heads == whole->heads - 1 && rest.ends == whole->ends - 1);
+    CHECK(rest.body_bytes == whole->body_bytes - whole->first_body_bytes && rest.digest == whole->rest_digest);
+    CHECK(rest.error == whole->error && rest.idle == whole->idle);
+    CHECK(rest.consumed == whole->consumed - whole->first_consumed);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -90,6 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK(whole.body_bytes == pieces.body_bytes && whole.digest == pieces.digest);
     CHECK((whole.error == HTTP1_ERR_NONE) == (pieces.error == HTTP1_ERR_NONE));
     CHECK(whole.idle == pieces.idle);
+    check_pipelining(&whole, data + 1, size - 1);
     /* What llhttp reads otherwise than our line reader must have been refused by name before they are compared. */
     CHECK(whole.error != HTTP1_ERR_AMBIGUOUS);
     CHECK(whole.error != HTTP1_ERR_NONE || whole.consumed == size - 1);

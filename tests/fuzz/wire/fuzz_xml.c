@@ -50,6 +50,22 @@ static void check_round_trip(const struct xml_node *root, struct arena *a)
         compare(root, copy);
 }
 
+static void check_complete(const struct xml_complete_upload *complete)
+{
+    struct checksum again;
+    char text[CHECKSUM_TEXT_MAX];
+    CHECK(complete->count >= 1 && complete->count <= XML_UPLOAD_PARTS_MAX);
+    for (unsigned i = 0; i < complete->count; i++) {
+        const struct xml_upload_part *part = &complete->parts[i];
+        CHECK(part->number <= XML_UPLOAD_PARTS_MAX);
+        if (part->bad_checksum || part->checksum.alg == CHECKSUM_NONE)
+            continue;
+        checksum_format(&part->checksum, text);
+        CHECK(checksum_parse(part->checksum.alg, bytes_of(text, strlen(text)), &again));
+        CHECK(checksum_equal(&part->checksum, &again));
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct bytes body = bytes_of(data, size);
@@ -57,6 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct xml_node *root;
     struct xml_delete del;
     struct xml_create_bucket create;
+    struct xml_complete_upload complete;
     arena_init(&arena, 4u << 20);
     if (xml_parse_tree(body, &xml_limits_small, &arena, &root) == DOL_OK)
         check_round_trip(root, &arena);
@@ -67,6 +84,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (xml_parse_create_bucket(body, &arena, &create) == DOL_OK)
         CHECK(create.location.len <= size);
+    if (xml_parse_complete_upload(body, &arena, &complete) == DOL_OK)
+        check_complete(&complete);
     arena_fini(&arena);
     return 0;
 }

@@ -176,6 +176,77 @@ static void test_crc_lengths(void **state)
     }
 }
 
+/* Bit by bit. */
+static uint64_t crc64_nvme_slow(uint64_t crc, const uint8_t *data, size_t len)
+{
+    crc = ~crc;
+    for (size_t i = 0; i < len; i++) {
+        crc ^= data[i];
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (crc & 1 ? 0x9a6c9329ac4bc9b5ull : 0);
+    }
+    return ~crc;
+}
+
+/* Every way it is computed takes over from another by length. */
+static void test_crc64_nvme_lengths(void **state)
+{
+    (void)state;
+    uint8_t data[3000];
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i * i * 31 + i / 7);
+    for (size_t len = 0; len < sizeof data - 64; len += len < 300 ? 1 : 37)
+        assert_true(crc64_nvme(len, data + len % 64, len) == crc64_nvme_slow(len, data + len % 64, len));
+}
+
+static void test_crc64_nvme(void **state)
+{
+    (void)state;
+    assert_true(crc64_nvme(0, NULL, 0) == 0);
+    assert_true(crc64_nvme(0, "123456789", 9) == 0xae8b14860a799888ull);
+    for (size_t i = 0; i <= 9; i++)
+        assert_true(crc64_nvme(crc64_nvme(0, "123456789", i), &"123456789"[i], 9 - i) == 0xae8b14860a799888ull);
+}
+
+/* Pieces put together against the whole, cut everywhere that matters; and lengths that nobody computes straight. */
+static void test_crc_combine(void **state)
+{
+    (void)state;
+    static uint8_t data[70001];
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i * 167 + (i >> 7));
+    const size_t cuts[] = {0, 1, 2, 255, 256, 257, 4096, 65535, 65536, 65537, 70000, sizeof data};
+    const size_t len = sizeof data;
+    for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
+        size_t n = cuts[i];
+        assert_true(crc32c_combine(crc32c(0, data, n), crc32c(0, data + n, len - n), len - n) == crc32c(0, data, len));
+        assert_true(crc32_gzip_combine(crc32_gzip(0, data, n), crc32_gzip(0, data + n, len - n), len - n) ==
+                    crc32_gzip(0, data, len));
+        assert_true(crc64_nvme_combine(crc64_nvme(0, data, n), crc64_nvme(0, data + n, len - n), len - n) ==
+                    crc64_nvme(0, data, len));
+    }
+    /* doubled up to 2^40 times the data, from the left and from the right */
+    uint32_t c = crc32c(0, data, len), c_left = c;
+    uint64_t n = crc64_nvme(0, data, len), n_left = n;
+    for (unsigned i = 0; i < 40; i++) {
+        uint64_t bytes = (uint64_t)len << i;
+        uint32_t c_once = crc32c_combine(c, c, bytes);
+        uint64_t n_once = crc64_nvme_combine(n, n, bytes);
+        if (i < 3) { /* the same, a piece at a time */
+            for (uint64_t j = 0; j < 1ull << i; j++) {
+                c_left = crc32c_combine(c_left, crc32c(0, data, len), len);
+                n_left = crc64_nvme_combine(n_left, crc64_nvme(0, data, len), len);
+            }
+            assert_true(c_left == c_once && n_left == n_once);
+        }
+        /* (x + x) + x == x + (x + x) */
+        assert_true(crc32c_combine(c_once, c, bytes) == crc32c_combine(c, c_once, 2 * bytes));
+        assert_true(crc64_nvme_combine(n_once, n, bytes) == crc64_nvme_combine(n, n_once, 2 * bytes));
+        c = c_once;
+        n = n_once;
+    }
+}
+
 static void *hash_on_thread(void *arg)
 {
     unsigned *bad = arg;
@@ -217,9 +288,12 @@ static void test_secret(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sha256),      cmocka_unit_test(test_streams), cmocka_unit_test(test_hmac_sha256),
-        cmocka_unit_test(test_hkdf_sha256), cmocka_unit_test(test_crc32c),  cmocka_unit_test(test_crc32_gzip),
-        cmocka_unit_test(test_crc_lengths), cmocka_unit_test(test_threads), cmocka_unit_test(test_secret),
+        cmocka_unit_test(test_sha256),      cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_hmac_sha256), cmocka_unit_test(test_hkdf_sha256),
+        cmocka_unit_test(test_crc32c),      cmocka_unit_test(test_crc32_gzip),
+        cmocka_unit_test(test_crc_lengths), cmocka_unit_test(test_crc64_nvme),
+        cmocka_unit_test(test_crc_combine), cmocka_unit_test(test_crc64_nvme_lengths),
+        cmocka_unit_test(test_threads),     cmocka_unit_test(test_secret),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

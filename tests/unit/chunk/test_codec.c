@@ -121,6 +121,31 @@ static void test_small_capacity_is_raw(void **state)
     codec_free(c);
 }
 
+/* What the probe says: random bytes no, bytes more even or more uneven than chance gives yes if they repeat. */
+static void test_probe(void **state)
+{
+    (void)state;
+    struct codec *c = codec_fresh();
+    size_t len = 71680;
+    uint8_t *plain = make_content(NOISE, len);
+    assert_false(codec_is_promising(c, bytes_of(plain, len)));
+    /* every byte as often as any other, and nothing new after 256 of them */
+    for (size_t i = 0; i < len; i++)
+        plain[i] = (uint8_t)(i * 7);
+    assert_true(codec_is_promising(c, bytes_of(plain, len)));
+    /* noise that begins anew every 2 KiB */
+    random_state = 42;
+    for (size_t i = 0; i < len; i++)
+        plain[i] = i < 2048 ? (uint8_t)(random_u64() >> 56) : plain[i - 2048];
+    assert_true(codec_is_promising(c, bytes_of(plain, len)));
+    /* seven bits of eight: uneven, and entropy coding saves an eighth */
+    for (size_t i = 0; i < len; i++)
+        plain[i] = (uint8_t)(random_u64() >> 57);
+    assert_true(codec_is_promising(c, bytes_of(plain, len)));
+    free(plain);
+    codec_free(c);
+}
+
 /* A little redundancy, less than 1/16 of the whole, is not worth a frame. */
 static void test_saving_below_a_sixteenth_is_raw(void **state)
 {
@@ -243,6 +268,7 @@ int main(void)
         cmocka_unit_test(test_round_trips),
         cmocka_unit_test(test_frames_are_plain_zstd),
         cmocka_unit_test(test_small_capacity_is_raw),
+        cmocka_unit_test(test_probe),
         cmocka_unit_test(test_saving_below_a_sixteenth_is_raw),
         cmocka_unit_test(test_decode_wants_the_exact_length),
         cmocka_unit_test(test_decode_wants_one_frame),

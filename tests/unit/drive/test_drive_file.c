@@ -307,23 +307,30 @@ static void tell_prepare(struct scene *s)
 {
     struct drive *d = open_rw(s);
     uint8_t *buf = pages((size_t)SIZE_BYTES, 7);
-    assert_int_equal(drive_write(d, (uint64_t)1 << 20, buf, (size_t)3 << 20), DOL_OK);
-    uint64_t offset = ((uint64_t)1 << 20) + BLOCK;
-    uint64_t len = ((uint64_t)2 << 20) + BLOCK;
+    const uint64_t mib = (uint64_t)1 << 20;
+    assert_int_equal(drive_write(d, mib, buf, 3 * mib), DOL_OK);
+    /* partly written: all of it is filled */
+    uint64_t offset = 3 * mib + BLOCK;
+    uint64_t len = 2 * mib + BLOCK;
     assert_int_equal(drive_prepare(d, offset, len), DOL_OK);
     assert_int_equal(drive_prepare(d, SIZE_BYTES - BLOCK, BLOCK), DOL_OK);
     assert_int_equal(drive_prepare(d, SIZE_BYTES - BLOCK, 2 * BLOCK), DOL_EINVAL);
     assert_int_equal(drive_prepare(d, SIZE_BYTES, 0), DOL_OK);
-    assert_int_equal(d->counters.prepared_bytes, len + BLOCK);
+    /* written before, by a write or by a prepare: nothing to do */
+    assert_int_equal(drive_prepare(d, mib, mib), DOL_OK);
+    assert_int_equal(drive_write(d, 4 * mib, buf, BLOCK), DOL_OK);
+    assert_int_equal(drive_prepare(d, 4 * mib, mib), DOL_OK);
+    assert_int_equal(d->counters.prepared_bytes, len + BLOCK + 2 * mib);
     file_read(s->path, 0, buf, (size_t)SIZE_BYTES);
-    assert_filled(buf, 1 << 20, 0);
-    assert_filled(buf + (1 << 20), BLOCK, 7);
-    assert_filled(buf + offset, (size_t)len, 0);
-    assert_filled(buf + offset + len, ((size_t)4 << 20) - (size_t)(offset + len), 7);
+    assert_filled(buf, mib, 0);
+    assert_filled(buf + mib, (size_t)(offset - mib), 7);
+    assert_filled(buf + offset, (size_t)(4 * mib - offset), 0);
+    assert_filled(buf + 4 * mib, BLOCK, 7);
+    assert_filled(buf + 4 * mib + BLOCK, (size_t)(offset + len - 4 * mib - BLOCK), 0);
     struct stat st;
     assert_int_equal(stat(s->path, &st), 0);
     assert_int_equal(st.st_size, SIZE_BYTES);
-    assert_true((uint64_t)st.st_blocks * 512 >= ((uint64_t)3 << 20) + BLOCK);
+    assert_true((uint64_t)st.st_blocks * 512 >= 4 * mib + 2 * BLOCK);
     free(buf);
     drive_close(d);
 }

@@ -26,6 +26,7 @@ KIND_FUNCTIONS(upload_end, upload_end)
 KIND_FUNCTIONS(end_body, end)
 KIND_FUNCTIONS(freed_body, freed)
 KIND_FUNCTIONS(debt_body, debt)
+KIND_FUNCTIONS(moved_body, moved)
 KIND_FUNCTIONS(setting_body, setting)
 
 static void any_chunk_list(struct sample_rng *rng, struct sample_space *space, union any_body *b)
@@ -42,7 +43,19 @@ static void any_manifest(struct sample_rng *rng, struct sample_space *space, uni
 
 static void any_delete(struct sample_rng *rng, struct sample_space *space, union any_body *b)
 {
-    b->delete_body = (struct delete_body){sample_range(rng, 1, 99), sample_bytes(rng, space, 40), {{7}}};
+    uint8_t graves[2 * GRAVE_REF_BYTES];
+    size_t count = (size_t)sample_range(rng, 0, 2);
+    b->delete_body =
+        (struct delete_body){.bucket = sample_range(rng, 1, 99), .key = sample_bytes(rng, space, 40), .version = {{7}}};
+    for (size_t i = 0; i < count; i++) {
+        struct grave_ref g = {sample_range(rng, 1, 99), {sample_range(rng, 1, 99), sample_u64(rng)}};
+        grave_ref_encode(&g, graves + i * GRAVE_REF_BYTES);
+    }
+    if (count > 0) {
+        b->delete_body.graves = bytes_of(space->b + space->used, count * GRAVE_REF_BYTES);
+        memcpy(space->b + space->used, graves, count * GRAVE_REF_BYTES);
+        space->used += count * GRAVE_REF_BYTES;
+    }
 }
 
 static void any_object_meta(struct sample_rng *rng, struct sample_space *space, union any_body *b)
@@ -153,6 +166,13 @@ static void any_debt(struct sample_rng *rng, struct sample_space *space, union a
                                  (uint8_t)sample_range(rng, 0, 1)};
 }
 
+static void any_moved(struct sample_rng *rng, struct sample_space *space, union any_body *b)
+{
+    (void)space;
+    b->moved = (struct moved_body){sample_range(rng, 1, 99), sample_uuid(rng),
+                                   (uint32_t)sample_range(rng, 1, MOVED_RECORDS_MAX)};
+}
+
 static void any_setting(struct sample_rng *rng, struct sample_space *space, union any_body *b)
 {
     b->setting.name = sample_bytes(rng, space, sample_range(rng, 1, 30));
@@ -173,6 +193,7 @@ const struct format_kind format_kinds[KIND_COUNT] = {
     [KIND_END] = {any_end, any_end_body_encode, any_end_body_decode},
     [KIND_FREED] = {any_freed, any_freed_body_encode, any_freed_body_decode},
     [KIND_DEBT] = {any_debt, any_debt_body_encode, any_debt_body_decode},
+    [KIND_MOVED] = {any_moved, any_moved_body_encode, any_moved_body_decode},
     [KIND_SETTING] = {any_setting, any_setting_body_encode, any_setting_body_decode},
 };
 

@@ -18,6 +18,7 @@ enum {
     KIND_END,
     KIND_FREED,
     KIND_DEBT,
+    KIND_MOVED,
     KIND_SETTING,
     KIND_COUNT
 };
@@ -35,6 +36,7 @@ union any_body {
     struct end_body end;
     struct freed_body freed;
     struct debt_body debt;
+    struct moved_body moved;
     struct setting_body setting;
 };
 

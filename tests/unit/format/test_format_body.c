@@ -154,6 +154,7 @@ static void test_mandatory(void **state)
         {END_T_SLAB, END_T_LIFE, END_T_ROWS, END_T_END_BLOCK},
         {FREED_T_SLAB, FREED_T_LIFE, FREED_T_GENERATION},
         {DEBT_T_DRIVE, DEBT_T_SLAB, DEBT_T_LIFE, DEBT_T_SETTLED},
+        {MOVED_T_SLAB, MOVED_T_LIFE, MOVED_T_COUNT},
         {SETTING_T_NAME},
     };
     struct sample_rng rng = {34};

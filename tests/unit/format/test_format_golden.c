@@ -316,7 +316,7 @@ static void make_objects(void)
     chunk_list_encode(&list, body_begin());
     body_end("chunk-list", RECORD_CHUNK_LIST);
     make_manifests();
-    struct delete_body del = {BUCKET, text("gone"), version};
+    struct delete_body del = {.bucket = BUCKET, .key = text("gone"), .version = version};
     delete_body_encode(&del, body_begin());
     body_end("delete", RECORD_DELETE);
     struct object_meta_body meta = {.bucket = BUCKET,
@@ -396,6 +396,20 @@ static void make_directory(void)
     struct vector *v = vector_new("directory", "fuzz_directory", 0, body_w.len);
     memcpy(v->data, body_buf, body_w.len);
     body_end("directory", RECORD_DIRECTORY);
+}
+
+/* What the reclaiming of space writes; defined after the rows, which stay as they were. */
+static void make_reclaimed(void)
+{
+    uint8_t grave[GRAVE_REF_BYTES];
+    grave_ref_encode(&(struct grave_ref){SLAB, {2, 99}}, grave);
+    struct delete_body del = {
+        .bucket = BUCKET, .key = text("gone"), .version = {{0x18, 0xea, 1}}, .graves = bytes_of(grave, sizeof grave)};
+    delete_body_encode(&del, body_begin());
+    body_end("delete-graves", RECORD_DELETE);
+    struct moved_body moved = {SLAB, life, 3};
+    moved_body_encode(&moved, body_begin());
+    body_end("moved", RECORD_MOVED);
 }
 
 /* The header of a sealed record; its body and tag are the seal's affair. */
@@ -516,6 +530,7 @@ static void vectors_make(void)
     make_directory();
     make_sealed_header();
     make_rows();
+    make_reclaimed();
 }
 
 /* ---- text form ---- */

@@ -620,7 +620,11 @@ static void test_slabs_end_and_are_freed(void **state)
     assert_int_equal(index_generation(fx->ix), 0);
     fx_commit(fx);
     assert_int_equal(index_generation(fx->ix), 7);
+    assert_int_equal(index_slab_get(fx->ix, 3, &s), DOL_OK);
+    assert_int_equal(s.state, SLAB_STATE_FREED);
+    assert_int_equal(index_slab_final(fx->ix, 3, f.life), DOL_OK);
     assert_int_equal(index_slab_get(fx->ix, 3, &s), DOL_ENOTFOUND);
+    assert_int_equal(index_slab_final(fx->ix, 4, f.life), DOL_EINVAL); /* not freed */
 }
 
 static void test_slab_of_another_life_begins_anew(void **state)

@@ -1,4 +1,6 @@
-/* Sockets on loopback and on Unix sockets: transfer, partial sends, timeouts, the peer's end, cancellation. */
+/* Sockets on loopback and on Unix sockets: transfer, partial sends, timeouts, the peer's end, cancellation, watching.
+ */
+#include "net_watch.h"
 #include "runtime_testing.h"
 
 #include <arpa/inet.h>
@@ -408,12 +410,93 @@ static void test_echo(void **state)
     runtime_free(rt);
 }
 
+/* ---- watching ---- */
+
+struct watching {
+    struct net_watch watch;
+    struct fiber *fiber;
+    unsigned fired;
+    bool on_fiber;
+};
+
+static void watch_fired(struct net_watch *watch)
+{
+    struct watching *w = (struct watching *)(void *)watch;
+    w->fired++;
+    w->on_fiber |= fiber_is_running();
+    fiber_wake(w->fiber);
+}
+
+static void await_fired(struct watching *w, unsigned times)
+{
+    while (w->fired < times)
+        fiber_park();
+}
+
+static void watch_main(void *arg)
+{
+    struct watching w = {.fiber = fiber_self()};
+    int client;
+    int server;
+    char buf[4];
+    size_t n = 0;
+    (void)arg;
+    connect_pair(&client, &server);
+    net_watch_start(&w.watch, server, watch_fired);
+    fiber_sleep(5 * MS);
+    assert_int_equal(w.fired, 0);
+    struct iovec iov = {(char[]){'a'}, 1};
+    assert_int_equal(net_send(client, &iov, 1, 0), DOL_OK);
+    await_fired(&w, 1);
+
+    /* Once only, and at once when there is something already. */
+    iov = (struct iovec){(char[]){'b'}, 1};
+    assert_int_equal(net_send(client, &iov, 1, 0), DOL_OK);
+    fiber_sleep(5 * MS);
+    assert_int_equal(w.fired, 1);
+    net_watch_start(&w.watch, server, watch_fired);
+    await_fired(&w, 2);
+    assert_int_equal(net_recv(server, buf, sizeof buf, 0, &n), DOL_OK);
+    assert_int_equal(n, 2);
+
+    /* The end of our input, which leaves the output open. */
+    net_watch_start(&w.watch, server, watch_fired);
+    assert_int_equal(shutdown(server, SHUT_RD), 0);
+    await_fired(&w, 3);
+    assert_int_equal(net_recv(server, buf, sizeof buf, 0, &n), DOL_EPEER);
+    iov = (struct iovec){(char[]){'c'}, 1};
+    assert_int_equal(net_send(server, &iov, 1, 0), DOL_OK);
+    assert_int_equal(net_recv(client, buf, sizeof buf, 0, &n), DOL_OK);
+    close_pair(client, server);
+
+    /* The peer's end, and being cancelled. */
+    connect_pair(&client, &server);
+    net_watch_start(&w.watch, server, watch_fired);
+    net_close(client);
+    await_fired(&w, 4);
+    assert_int_equal(net_recv(server, buf, sizeof buf, 0, &n), DOL_EPEER);
+    net_close(server);
+    connect_pair(&client, &server);
+    net_watch_start(&w.watch, server, watch_fired);
+    net_cancel(server);
+    await_fired(&w, 5);
+    close_pair(client, server);
+    assert_false(w.on_fiber);
+    runtime_stop(runtime_self());
+}
+
+static void test_watch(void **state)
+{
+    (void)state;
+    run(watch_main);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_listen_tcp), cmocka_unit_test(test_listen_unix), cmocka_unit_test(test_transfer),
         cmocka_unit_test(test_timeouts),   cmocka_unit_test(test_peer),        cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_echo),
+        cmocka_unit_test(test_echo),       cmocka_unit_test(test_watch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,67 +1,13 @@
 /* An in-memory store: sorted arrays, no versions, no retention. Bytes are copied in and out; handles are counted so
  * that leaks show. */
-#include "fake_store.h"
-
-#include "dol_assert.h"
-#include "hash.h"
+#include "fake_impl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define FAKE_BUCKETS_MAX 64u
-#define FAKE_OBJECTS_MAX 4096u
-#define FAKE_PAIRS_MAX   128u
+const struct version_id version_id_null = {{0xff}};
 
-struct fake_blob {
-    char *data;
-    size_t len;
-};
-
-struct fake_object {
-    unsigned bucket; /* index */
-    struct fake_blob key;
-    struct fake_blob body;
-    struct fake_blob owner;
-    struct fake_blob headers[HEADER_COUNT];
-    struct fake_blob names[FAKE_PAIRS_MAX];
-    struct fake_blob values[FAKE_PAIRS_MAX];
-    unsigned pairs;
-    struct etag etag;
-    struct object_checksum checksum;
-    int64_t mtime_ns;
-    unsigned opened;
-    bool replaced; /* no longer in the store; the last to close it frees it */
-};
-
-struct store {
-    struct bucket_info buckets[FAKE_BUCKETS_MAX];
-    unsigned bucket_count;
-    struct fake_object *objects[FAKE_OBJECTS_MAX]; /* sorted by bucket, then key */
-    unsigned object_count;
-    unsigned fail_after[FAKE_CALL_COUNT];
-    enum dol_err fail_with[FAKE_CALL_COUNT];
-    size_t span_bytes;
-    unsigned changes;
-    unsigned handles;
-    int64_t clock_ns;
-};
-
-struct put {
-    struct store *store;
-    struct fake_object *object;
-    struct hash_stream *md5;
-};
-
-struct object {
-    struct store *store;
-    struct fake_object *object;
-    struct object_info info;
-    uint64_t offset;
-    uint64_t left;
-    char *span; /* fresh for every read, so that a use after the next call shows */
-};
-
-static struct fake_blob blob_of(struct bytes b)
+struct fake_blob fake_blob_of(struct bytes b)
 {
     struct fake_blob blob = {NULL, b.len};
     if (b.data != NULL) {
@@ -72,12 +18,12 @@ static struct fake_blob blob_of(struct bytes b)
     return blob;
 }
 
-static struct bytes blob_bytes(const struct fake_blob *b)
+struct bytes fake_blob_bytes(const struct fake_blob *b)
 {
     return bytes_of(b->data, b->len);
 }
 
-static void object_free(struct fake_object *o)
+void fake_object_free(struct fake_object *o)
 {
     free(o->key.data);
     free(o->body.data);
@@ -88,6 +34,7 @@ static void object_free(struct fake_object *o)
         free(o->names[i].data);
         free(o->values[i].data);
     }
+    free(o->parts);
     free(o);
 }
 
@@ -95,10 +42,10 @@ static void object_forget(struct fake_object *o)
 {
     o->replaced = true;
     if (o->opened == 0)
-        object_free(o);
+        fake_object_free(o);
 }
 
-static enum dol_err injected(struct store *s, enum fake_call call)
+enum dol_err fake_injected(struct store *s, enum fake_call call)
 {
     if (s->fail_after[call] == 0 || --s->fail_after[call] > 0)
         return DOL_OK;
@@ -117,7 +64,8 @@ void fake_store_free(struct store *s)
 {
     dol_assert(s->handles == 0);
     for (unsigned i = 0; i < s->object_count; i++)
-        object_free(s->objects[i]);
+        fake_object_free(s->objects[i]);
+    fake_uploads_free(s);
     free(s);
 }
 
@@ -144,7 +92,7 @@ unsigned fake_store_open_handles(const struct store *s)
 
 /* ---- buckets ---- */
 
-static int bucket_find(struct store *s, struct bytes name)
+int fake_bucket_find(struct store *s, struct bytes name)
 {
     for (unsigned i = 0; i < s->bucket_count; i++)
         if (bytes_equal(name, bytes_of(s->buckets[i].name, strlen(s->buckets[i].name))))
@@ -159,7 +107,7 @@ static void bytes_text(struct bytes b, char *out, size_t out_bytes)
 
 enum dol_err store_bucket_create(struct store *s, const struct bucket_create *req, struct bucket_info *out)
 {
-    int found = bucket_find(s, req->name);
+    int found = fake_bucket_find(s, req->name);
     if (found >= 0) {
         *out = s->buckets[found];
         return DOL_EEXIST;
@@ -177,7 +125,7 @@ enum dol_err store_bucket_create(struct store *s, const struct bucket_create *re
 
 enum dol_err store_bucket_get(struct store *s, struct bytes name, struct bucket_info *out)
 {
-    int found = bucket_find(s, name);
+    int found = fake_bucket_find(s, name);
     if (found < 0)
         return DOL_ENOBUCKET;
     *out = s->buckets[found];
@@ -186,12 +134,14 @@ enum dol_err store_bucket_get(struct store *s, struct bytes name, struct bucket_
 
 enum dol_err store_bucket_delete(struct store *s, struct bytes name)
 {
-    int found = bucket_find(s, name);
+    int found = fake_bucket_find(s, name);
     if (found < 0)
         return DOL_ENOBUCKET;
     for (unsigned i = 0; i < s->object_count; i++)
         if (s->objects[i]->bucket == (unsigned)found)
             return DOL_ENOTEMPTY;
+    if (fake_uploads_in(s, (unsigned)found))
+        return DOL_ENOTEMPTY;
     /* Objects name buckets by index: the place stays, its name goes. */
     s->buckets[found].name[0] = '\0';
     s->changes++;
@@ -218,7 +168,7 @@ enum dol_err store_bucket_list(struct store *s, bucket_list_fn *fn, void *arg)
 
 void fake_store_set_bucket_owner(struct store *s, const char *bucket, const char *owner)
 {
-    int found = bucket_find(s, bytes_of(bucket, strlen(bucket)));
+    int found = fake_bucket_find(s, bytes_of(bucket, strlen(bucket)));
     dol_assert(found >= 0);
     snprintf(s->buckets[found].owner, sizeof s->buckets[found].owner, "%s", owner);
 }
@@ -232,7 +182,7 @@ static unsigned object_find(struct store *s, unsigned bucket, struct bytes key, 
     *exact = false;
     for (; i < s->object_count; i++) {
         const struct fake_object *o = s->objects[i];
-        int c = o->bucket != bucket ? (o->bucket < bucket ? -1 : 1) : bytes_compare(blob_bytes(&o->key), key);
+        int c = o->bucket != bucket ? (o->bucket < bucket ? -1 : 1) : bytes_compare(fake_blob_bytes(&o->key), key);
         if (c >= 0) {
             *exact = c == 0;
             break;
@@ -241,26 +191,83 @@ static unsigned object_find(struct store *s, unsigned bucket, struct bytes key, 
     return i;
 }
 
-enum dol_err store_put_begin(struct store *s, const struct put_request *req, struct put **out)
+enum dol_err fake_condition_check(struct store *s, unsigned bucket, struct bytes key, const struct condition *c)
 {
-    enum dol_err err = injected(s, FAKE_CALL_PUT_BEGIN);
-    int bucket = bucket_find(s, req->bucket);
-    if (err != DOL_OK || bucket < 0)
-        return err != DOL_OK ? err : DOL_ENOBUCKET;
-    struct put *put = calloc(1, sizeof *put);
+    bool exact;
+    unsigned at = object_find(s, bucket, key, &exact);
+    switch ((enum condition_kind)c->kind) {
+    case CONDITION_NONE:
+        return DOL_OK;
+    case CONDITION_ABSENT:
+        return exact ? DOL_EPRECONDITION : DOL_OK;
+    case CONDITION_EXISTS:
+        return exact ? DOL_OK : DOL_ENOTFOUND;
+    case CONDITION_ETAG:
+        break;
+    }
+    if (!exact)
+        return DOL_ENOTFOUND;
+    const struct etag *etag = &s->objects[at]->etag;
+    bool equal = etag->parts == c->etag.parts && memcmp(etag->md5, c->etag.md5, sizeof etag->md5) == 0;
+    return equal ? DOL_OK : DOL_EPRECONDITION;
+}
+
+struct fake_object *fake_object_new(const struct put_request *req, unsigned bucket)
+{
     struct fake_object *o = calloc(1, sizeof *o);
-    o->bucket = (unsigned)bucket;
-    o->key = blob_of(req->key);
-    o->owner = blob_of(req->owner);
+    o->bucket = bucket;
+    o->key = fake_blob_of(req->key);
+    o->owner = fake_blob_of(req->owner);
+    o->storage_class = req->storage_class;
     for (unsigned i = 0; i < HEADER_COUNT; i++)
-        o->headers[i] = blob_of(req->headers[i]);
+        o->headers[i] = fake_blob_of(req->headers[i]);
     dol_assert(req->metadata_count <= FAKE_PAIRS_MAX);
     o->pairs = req->metadata_count;
     for (unsigned i = 0; i < o->pairs; i++) {
-        o->names[i] = blob_of(req->metadata[i].name);
-        o->values[i] = blob_of(req->metadata[i].value);
+        o->names[i] = fake_blob_of(req->metadata[i].name);
+        o->values[i] = fake_blob_of(req->metadata[i].value);
     }
-    *put = (struct put){s, o, hash_stream_new(HASH_MD5)};
+    return o;
+}
+
+/* Takes the place of what has its key. */
+void fake_object_insert(struct store *s, struct fake_object *o)
+{
+    bool exact;
+    unsigned at = object_find(s, o->bucket, fake_blob_bytes(&o->key), &exact);
+    if (exact) {
+        object_forget(s->objects[at]);
+    } else {
+        dol_assert(s->object_count < FAKE_OBJECTS_MAX);
+        memmove(&s->objects[at + 1], &s->objects[at], (s->object_count - at) * sizeof s->objects[0]);
+        s->object_count++;
+    }
+    s->objects[at] = o;
+    s->changes++;
+}
+
+struct fake_object *fake_object_get(struct store *s, unsigned bucket, struct bytes key)
+{
+    bool exact;
+    unsigned at = object_find(s, bucket, key, &exact);
+    return exact ? s->objects[at] : NULL;
+}
+
+enum dol_err store_put_begin(struct store *s, const struct put_request *req, struct put **out)
+{
+    enum dol_err err = fake_injected(s, FAKE_CALL_PUT_BEGIN);
+    int bucket = fake_bucket_find(s, req->bucket);
+    if (err == DOL_OK && bucket < 0)
+        err = DOL_ENOBUCKET;
+    if (err == DOL_OK)
+        err = fake_condition_check(s, (unsigned)bucket, req->key, &req->condition);
+    if (err != DOL_OK)
+        return err;
+    struct put *put = calloc(1, sizeof *put);
+    *put = (struct put){.store = s,
+                        .object = fake_object_new(req, (unsigned)bucket),
+                        .md5 = hash_stream_new(HASH_MD5),
+                        .condition = req->condition};
     s->handles++;
     *out = put;
     return DOL_OK;
@@ -268,7 +275,7 @@ enum dol_err store_put_begin(struct store *s, const struct put_request *req, str
 
 enum dol_err store_put_write(struct put *put, const void *data, size_t len)
 {
-    enum dol_err err = injected(put->store, FAKE_CALL_PUT_WRITE);
+    enum dol_err err = fake_injected(put->store, FAKE_CALL_PUT_WRITE);
     if (err != DOL_OK)
         return err;
     struct fake_blob *body = &put->object->body;
@@ -284,38 +291,35 @@ void store_put_abort(struct put *put)
     put->store->handles--;
     hash_stream_free(put->md5);
     if (put->object != NULL)
-        object_free(put->object);
+        fake_object_free(put->object);
     free(put);
+}
+
+enum dol_err fake_put_seal(struct put *put, const struct put_finish *fin)
+{
+    struct fake_object *o = put->object;
+    hash_stream_final(put->md5, o->etag.md5);
+    o->checksum = fin->checksum;
+    o->mtime_ns = put->store->clock_ns;
+    if (fin->expected_size != UINT64_MAX && fin->expected_size != o->body.len)
+        return DOL_ELENGTH;
+    return fin->md5 != NULL && memcmp(fin->md5, o->etag.md5, 16) != 0 ? DOL_EDIGEST : DOL_OK;
 }
 
 enum dol_err store_put_finish(struct put *put, const struct put_finish *fin, struct put_result *out)
 {
     struct store *s = put->store;
     struct fake_object *o = put->object;
-    enum dol_err err = injected(s, FAKE_CALL_PUT_FINISH);
-    bool exact;
-    hash_stream_final(put->md5, o->etag.md5);
-    if (err == DOL_OK && fin->expected_size != UINT64_MAX && fin->expected_size != o->body.len)
-        err = DOL_ELENGTH;
-    if (err == DOL_OK && fin->md5 != NULL && memcmp(fin->md5, o->etag.md5, 16) != 0)
-        err = DOL_EDIGEST;
-    if (err != DOL_OK)
-        goto out;
-    o->checksum = fin->checksum;
-    o->mtime_ns = s->clock_ns;
-    *out = (struct put_result){.etag = o->etag, .size = o->body.len, .mtime_ns = o->mtime_ns};
-    unsigned at = object_find(s, o->bucket, blob_bytes(&o->key), &exact);
-    if (exact) {
-        object_forget(s->objects[at]);
-    } else {
-        dol_assert(s->object_count < FAKE_OBJECTS_MAX);
-        memmove(&s->objects[at + 1], &s->objects[at], (s->object_count - at) * sizeof s->objects[0]);
-        s->object_count++;
+    enum dol_err err = fake_injected(s, FAKE_CALL_PUT_FINISH);
+    if (err == DOL_OK)
+        err = fake_put_seal(put, fin);
+    if (err == DOL_OK)
+        err = fake_condition_check(s, o->bucket, fake_blob_bytes(&o->key), &put->condition);
+    if (err == DOL_OK) {
+        *out = (struct put_result){.etag = o->etag, .size = o->body.len, .mtime_ns = o->mtime_ns};
+        fake_object_insert(s, o);
+        put->object = NULL;
     }
-    s->objects[at] = o;
-    put->object = NULL;
-    s->changes++;
-out:
     store_put_abort(put);
     return err;
 }
@@ -323,26 +327,28 @@ out:
 static void info_fill(const struct fake_object *o, struct object_info *info)
 {
     *info = (struct object_info){
-        .key = blob_bytes(&o->key),
+        .key = fake_blob_bytes(&o->key),
         .size = o->body.len,
         .mtime_ns = o->mtime_ns,
         .etag = o->etag,
         .null_version = true,
-        .owner = blob_bytes(&o->owner),
+        .owner = fake_blob_bytes(&o->owner),
         .checksum = o->checksum,
+        .storage_class = o->storage_class,
+        .part_count = o->part_count,
     };
     for (unsigned i = 0; i < HEADER_COUNT; i++)
-        info->headers[i] = blob_bytes(&o->headers[i]);
+        info->headers[i] = fake_blob_bytes(&o->headers[i]);
 }
 
 enum dol_err store_object_open(struct store *s, struct bytes bucket, struct bytes key, const struct version_id *version,
                                struct object **out)
 {
     bool exact;
-    int found = bucket_find(s, bucket);
+    int found = fake_bucket_find(s, bucket);
     if (found < 0)
         return DOL_ENOBUCKET;
-    if (version != NULL)
+    if (version != NULL && memcmp(version, &version_id_null, sizeof *version) != 0)
         return DOL_ENOVERSION;
     unsigned at = object_find(s, (unsigned)found, key, &exact);
     if (!exact)
@@ -366,7 +372,15 @@ bool store_object_metadata(const struct object *o, unsigned i, struct metadata_p
 {
     if (i >= o->object->pairs)
         return false;
-    *out = (struct metadata_pair){blob_bytes(&o->object->names[i]), blob_bytes(&o->object->values[i])};
+    *out = (struct metadata_pair){fake_blob_bytes(&o->object->names[i]), fake_blob_bytes(&o->object->values[i])};
+    return true;
+}
+
+bool store_object_part(const struct object *o, unsigned i, struct part_info *out)
+{
+    if (i >= o->object->part_count)
+        return false;
+    *out = o->object->parts[i];
     return true;
 }
 
@@ -380,7 +394,7 @@ enum dol_err store_object_seek(struct object *o, uint64_t offset, uint64_t len)
 
 enum dol_err store_object_read(struct object *o, struct bytes *out)
 {
-    enum dol_err err = injected(o->store, FAKE_CALL_READ);
+    enum dol_err err = fake_injected(o->store, FAKE_CALL_READ);
     free(o->span);
     o->span = NULL;
     if (err != DOL_OK)
@@ -399,7 +413,7 @@ void store_object_close(struct object *o)
 {
     o->store->handles--;
     if (--o->object->opened == 0 && o->object->replaced)
-        object_free(o->object);
+        fake_object_free(o->object);
     free(o->span);
     free(o);
 }
@@ -407,7 +421,7 @@ void store_object_close(struct object *o)
 void fake_store_set_mtime(struct store *s, const char *bucket, const char *key, int64_t mtime_ns)
 {
     bool exact;
-    int found = bucket_find(s, bytes_of(bucket, strlen(bucket)));
+    int found = fake_bucket_find(s, bytes_of(bucket, strlen(bucket)));
     dol_assert(found >= 0);
     unsigned at = object_find(s, (unsigned)found, bytes_of(key, strlen(key)), &exact);
     dol_assert(exact);
@@ -417,13 +431,15 @@ void fake_store_set_mtime(struct store *s, const char *bucket, const char *key, 
 enum dol_err store_object_delete(struct store *s, const struct delete_request *req, struct delete_result *out)
 {
     bool exact;
-    enum dol_err err = injected(s, FAKE_CALL_DELETE);
-    int found = bucket_find(s, req->bucket);
+    enum dol_err err = fake_injected(s, FAKE_CALL_DELETE);
+    int found = fake_bucket_find(s, req->bucket);
     *out = (struct delete_result){0};
-    if (err != DOL_OK || found < 0)
-        return err != DOL_OK ? err : DOL_ENOBUCKET;
-    if (req->version != NULL)
-        return DOL_OK;
+    if (err == DOL_OK && found < 0)
+        err = DOL_ENOBUCKET;
+    if (err == DOL_OK)
+        err = fake_condition_check(s, (unsigned)found, req->key, &req->condition);
+    if (err != DOL_OK || req->version != NULL)
+        return err;
     unsigned at = object_find(s, (unsigned)found, req->key, &exact);
     if (!exact)
         return DOL_OK;
@@ -438,17 +454,17 @@ enum dol_err store_object_delete(struct store *s, const struct delete_request *r
 /* ---- listing ---- */
 
 /* The common prefix that `key` belongs to, or len 0. */
-static struct bytes prefix_of(const struct list_request *req, struct bytes key)
+struct bytes fake_prefix_of(struct bytes prefix, struct bytes delimiter, struct bytes key)
 {
-    if (req->delimiter.len == 0 || key.len < req->prefix.len + req->delimiter.len)
+    if (delimiter.len == 0 || key.len < prefix.len + delimiter.len)
         return bytes_of(NULL, 0);
-    for (size_t i = req->prefix.len; i + req->delimiter.len <= key.len; i++)
-        if (memcmp((const char *)key.data + i, req->delimiter.data, req->delimiter.len) == 0)
-            return bytes_of(key.data, i + req->delimiter.len);
+    for (size_t i = prefix.len; i + delimiter.len <= key.len; i++)
+        if (memcmp((const char *)key.data + i, delimiter.data, delimiter.len) == 0)
+            return bytes_of(key.data, i + delimiter.len);
     return bytes_of(NULL, 0);
 }
 
-static bool has_prefix(struct bytes key, struct bytes prefix)
+bool fake_has_prefix(struct bytes key, struct bytes prefix)
 {
     return key.len >= prefix.len && (prefix.len == 0 || memcmp(key.data, prefix.data, prefix.len) == 0);
 }
@@ -456,24 +472,24 @@ static bool has_prefix(struct bytes key, struct bytes prefix)
 enum dol_err store_object_list(struct store *s, const struct list_request *req, object_list_fn *fn, void *arg,
                                bool *truncated, uint8_t *last, size_t *last_len)
 {
-    enum dol_err err = injected(s, FAKE_CALL_LIST);
-    int bucket = bucket_find(s, req->bucket);
+    enum dol_err err = fake_injected(s, FAKE_CALL_LIST);
+    int bucket = fake_bucket_find(s, req->bucket);
     unsigned count = 0;
     struct bytes skip = req->after;
-    bool skip_is_prefix =
-        req->delimiter.len > 0 && skip.len >= req->delimiter.len && prefix_of(req, skip).len == skip.len;
+    bool skip_is_prefix = req->delimiter.len > 0 && skip.len >= req->delimiter.len &&
+                          fake_prefix_of(req->prefix, req->delimiter, skip).len == skip.len;
     *truncated = false;
     *last_len = 0;
     if (err != DOL_OK || bucket < 0)
         return err != DOL_OK ? err : DOL_ENOBUCKET;
     dol_assert(req->max_entries >= 1 && req->max_entries <= 1000);
     for (unsigned i = 0; i < s->object_count; i++) {
-        struct bytes key = blob_bytes(&s->objects[i]->key);
-        if (s->objects[i]->bucket != (unsigned)bucket || !has_prefix(key, req->prefix))
+        struct bytes key = fake_blob_bytes(&s->objects[i]->key);
+        if (s->objects[i]->bucket != (unsigned)bucket || !fake_has_prefix(key, req->prefix))
             continue;
-        if (skip.len > 0 && (bytes_compare(key, skip) <= 0 || (skip_is_prefix && has_prefix(key, skip))))
+        if (skip.len > 0 && (bytes_compare(key, skip) <= 0 || (skip_is_prefix && fake_has_prefix(key, skip))))
             continue;
-        struct bytes prefix = prefix_of(req, key);
+        struct bytes prefix = fake_prefix_of(req->prefix, req->delimiter, key);
         struct bytes entry = prefix.len > 0 ? prefix : key;
         struct object_info info;
         info_fill(s->objects[i], &info);

@@ -12,6 +12,8 @@ enum fake_call {
     FAKE_CALL_READ,
     FAKE_CALL_LIST,
     FAKE_CALL_DELETE,
+    FAKE_CALL_UPLOAD, /* create, abort */
+    FAKE_CALL_COMPLETE,
     FAKE_CALL_COUNT
 };
 

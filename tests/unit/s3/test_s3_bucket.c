@@ -158,7 +158,6 @@ static void test_settings(void **state)
         {"publicAccessBlock", 404, "NoSuchPublicAccessBlockConfiguration"},
         {"ownershipControls", 404, "OwnershipControlsNotFoundError"},
         {"accelerate", 501, "NotImplemented"},
-        {"uploads", 501, "NotImplemented"},
         {"versions", 501, "NotImplemented"},
     };
     assert_int_equal(client_do(c, "PUT", "/bucket", NULL), 200);
@@ -195,11 +194,7 @@ static void test_refused_operations(void **state)
         {"POST", "/bucket", 501, "NotImplemented"},
         {"PUT", "/bucket/key?tagging", 501, "NotImplemented"},
         {"PUT", "/bucket/key?retention", 501, "NotImplemented"},
-        {"PUT", "/bucket/key?uploadId=1&partNumber=1", 501, "NotImplemented"},
-        {"POST", "/bucket/key?uploads", 501, "NotImplemented"},
         {"POST", "/bucket/key?restore", 501, "NotImplemented"},
-        {"DELETE", "/bucket/key?uploadId=1", 501, "NotImplemented"},
-        {"GET", "/bucket/key?attributes", 501, "NotImplemented"},
         {"PUT", "/", 405, "MethodNotAllowed"},
         {"POST", "/bucket/key", 405, "MethodNotAllowed"},
         {"POST", "/bucket?versioning", 405, "MethodNotAllowed"},

@@ -52,8 +52,9 @@ static void test_delete_errors(void **state)
     client_expect_do(c, "DELETE", "/bucket/a", NULL, 403, "AccessDenied");
     fake_store_fail(c->store, FAKE_CALL_DELETE, 1, DOL_EREADONLY);
     client_expect_do(c, "DELETE", "/bucket/a", NULL, 503, "ServiceUnavailable");
-    client_expect(c, (&(struct client_call){.method = "DELETE", .target = "/bucket/a", .headers = {{"if-match", "*"}}}),
-                  501, "NotImplemented");
+    client_expect(
+        c, (&(struct client_call){.method = "DELETE", .target = "/bucket/a", .headers = {{"if-none-match", "*"}}}), 501,
+        "NotImplemented");
     assert_int_equal(client_do(c, "GET", "/bucket/a", NULL), 200);
 }
 
@@ -98,7 +99,7 @@ static void test_delete_objects_errors(void **state)
     struct client *c = *state;
     char md5[25];
     struct client_call call = delete_call("<Delete><Quiet>true</Quiet><Object><Key>a</Key></Object>"
-                                          "<Object><Key>b</Key><ETag>x</ETag></Object>"
+                                          "<Object><Key>b</Key><Size>1</Size></Object>"
                                           "<Object><Key>c</Key><VersionId>zzz</VersionId></Object></Delete>",
                                           md5);
     fake_store_fail(c->store, FAKE_CALL_DELETE, 1, DOL_ERETAINED);

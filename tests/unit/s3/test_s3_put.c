@@ -388,8 +388,9 @@ static void test_refused_headers(void **state)
         {"x-amz-server-side-encryption-customer-algorithm", "AES256", 501, "NotImplemented"},
         {"x-amz-object-lock-mode", "COMPLIANCE", 501, "NotImplemented"},
         {"x-amz-object-lock-legal-hold", "ON", 501, "NotImplemented"},
-        {"if-none-match", "*", 501, "NotImplemented"},
-        {"if-match", HELLO_ETAG, 501, "NotImplemented"},
+        {"x-amz-storage-class", "DEEP_ARCHIVE", 400, "InvalidStorageClass"},
+        {"x-amz-storage-class", "OUTPOSTS", 400, "InvalidStorageClass"},
+        {"if-none-match", HELLO_ETAG, 501, "NotImplemented"},
         {"x-amz-write-offset-bytes", "5", 501, "NotImplemented"},
         {"x-amz-copy-source-range", "bytes=0-1", 501, "NotImplemented"},
     };

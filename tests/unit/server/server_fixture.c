@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,15 +27,22 @@ static void *run(void *arg)
     return NULL;
 }
 
-void server_fixture_make(struct server_fixture *f, unsigned loops, const struct server_limits *limits,
-                         server_handler_fn *handler, void *arg)
+void server_fixture_make_service(struct server_fixture *f, unsigned loops, const struct server_limits *limits,
+                                 const struct server_service *service)
 {
     struct runtime_config config = {.loops = loops, .offload_threads = 1, .fibers_max = 256, .ring_entries = 64};
     assert_int_equal(runtime_new_uring(&config, &f->runtime), DOL_OK);
     struct server_config server_config = {.runtime = f->runtime, .limits = *limits};
     assert_int_equal(server_new(&server_config, &f->server), DOL_OK);
-    assert_int_equal(server_listen_tcp(f->server, "127.0.0.1", 0, handler, arg, &f->port), DOL_OK);
+    assert_int_equal(server_listen_tcp(f->server, "127.0.0.1", 0, service, &f->port), DOL_OK);
     assert_int_not_equal(f->port, 0);
+}
+
+void server_fixture_make(struct server_fixture *f, unsigned loops, const struct server_limits *limits,
+                         server_handler_fn *handler, void *arg)
+{
+    const struct server_service service = {.handler = handler, .arg = arg};
+    server_fixture_make_service(f, loops, limits, &service);
 }
 
 void server_fixture_run(struct server_fixture *f)
@@ -74,17 +82,31 @@ void server_fixture_stop(struct server_fixture *f)
 
 int client_connect(const struct server_fixture *f)
 {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    client_connect_fd(f, fd);
+    return fd;
+}
+
+void client_connect_fd(const struct server_fixture *f, int fd)
+{
     struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(f->port)};
     struct timeval timeout = {.tv_sec = CLIENT_TIMEOUT_S};
     int on = 1;
     addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout), 0);
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout), 0);
     assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof addr), 0);
-    return fd;
+    int rc = connect(fd, (struct sockaddr *)&addr, sizeof addr);
+    if (rc != 0 && errno == EINTR) {
+        /* It goes on all the same: connect(2). */
+        struct pollfd done = {.fd = fd, .events = POLLOUT};
+        socklen_t len = sizeof rc;
+        while (poll(&done, 1, -1) < 0 && errno == EINTR)
+            ;
+        assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_ERROR, &rc, &len), 0);
+    }
+    assert_int_equal(rc, 0);
 }
 
 /* io_uring's housekeeping may interrupt any thread of a process that has a ring. */
@@ -133,17 +155,15 @@ const char *client_header(const struct client_response *r, const char *name)
     return value;
 }
 
-bool client_receive(int fd, enum client_expect expect, struct client_response *out)
+bool client_receive_from(client_receive_fn *receive_from, void *from, enum client_expect expect,
+                         struct client_response *out)
 {
     *out = (struct client_response){0};
     size_t len = 0;
     /* Byte by byte, so that what follows stays in the socket. */
     while (strstr(out->head, "\r\n\r\n") == NULL) {
         assert_true(len < sizeof out->head - 1);
-        ssize_t n = receive(fd, out->head + len, 1);
-        if (n < 0)
-            assert_true(errno == ECONNRESET);
-        if (n <= 0)
+        if (receive_from(from, out->head + len, 1) <= 0)
             return false;
         len++;
     }
@@ -153,7 +173,7 @@ bool client_receive(int fd, enum client_expect expect, struct client_response *o
     out->body = malloc(body_len + 1);
     assert_non_null(out->body);
     while (out->body_len < body_len) {
-        ssize_t n = receive(fd, out->body + out->body_len, body_len - out->body_len);
+        ssize_t n = receive_from(from, out->body + out->body_len, body_len - out->body_len);
         if (n <= 0)
             break;
         out->body_len += (size_t)n;
@@ -161,6 +181,19 @@ bool client_receive(int fd, enum client_expect expect, struct client_response *o
     out->body[out->body_len] = '\0';
     out->complete = out->body_len == body_len;
     return true;
+}
+
+static ssize_t receive_from_fd(void *from, void *buf, size_t len)
+{
+    ssize_t n = receive(*(int *)from, buf, len);
+    if (n < 0)
+        assert_true(errno == ECONNRESET);
+    return n;
+}
+
+bool client_receive(int fd, enum client_expect expect, struct client_response *out)
+{
+    return client_receive_from(receive_from_fd, &fd, expect, out);
 }
 
 void client_response_fini(struct client_response *r)

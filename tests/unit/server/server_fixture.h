@@ -9,8 +9,16 @@
 #include "uring.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <sys/types.h>
+#include <time.h>
 
 #define CLIENT_TIMEOUT_S 20
+
+/* Polls until the server has come so far; fails the test when it does not. */
+#define WAIT_FOR(condition)                                                                                            \
+    for (time_t until_s = time(NULL) + CLIENT_TIMEOUT_S; !(condition); sched_yield())                                  \
+    assert_true(time(NULL) < until_s)
 
 struct server_fixture {
     struct runtime *runtime;
@@ -20,6 +28,8 @@ struct server_fixture {
 };
 
 /* Makes the server, for whoever has to know it before it runs; then starts it. server_fixture_start() does both. */
+void server_fixture_make_service(struct server_fixture *f, unsigned loops, const struct server_limits *limits,
+                                 const struct server_service *service);
 void server_fixture_make(struct server_fixture *f, unsigned loops, const struct server_limits *limits,
                          server_handler_fn *handler, void *arg);
 void server_fixture_run(struct server_fixture *f);
@@ -31,6 +41,8 @@ void server_fixture_stop_begin(struct server_fixture *f);
 void server_fixture_stop(struct server_fixture *f);
 
 int client_connect(const struct server_fixture *f);
+/* With a TCP socket that is there already. */
+void client_connect_fd(const struct server_fixture *f, int fd);
 /* Sends all; false when the server has closed. */
 bool client_send(int fd, const void *data, size_t len);
 bool client_send_text(int fd, const char *text);
@@ -45,6 +57,10 @@ struct client_response {
 enum client_expect { CLIENT_EXPECT_BODY, CLIENT_EXPECT_NO_BODY };
 /* Reads one response and not a byte more. false: the connection ended before its head was complete. */
 bool client_receive(int fd, enum client_expect expect, struct client_response *out);
+/* The same from elsewhere: `receive` gives 1..len bytes, 0 or less at the end. */
+typedef ssize_t client_receive_fn(void *from, void *buf, size_t len);
+bool client_receive_from(client_receive_fn *receive, void *from, enum client_expect expect,
+                         struct client_response *out);
 void client_response_fini(struct client_response *r);
 /* Value of a header as the server wrote its name; NULL when absent. Static buffer. */
 const char *client_header(const struct client_response *r, const char *name);

@@ -158,6 +158,11 @@ static void readiness_says_what_works(void **state)
     assert_true(json_is_true(json_object_get(doc, "reads")));
     assert_true(json_is_false(json_object_get(doc, "writes")));
     assert_string_equal(json_string_value(json_object_get(doc, "reason")), "a drive is missing");
+    const json_t *alarms = json_object_get(doc, "alarms");
+    assert_int_equal(json_array_size(alarms), 3);
+    assert_string_equal(json_string_value(json_array_get(alarms, 0)), "degraded");
+    assert_string_equal(json_string_value(json_array_get(alarms, 1)), "read_only");
+    assert_string_equal(json_string_value(json_array_get(alarms, 2)), "drive_missing");
     json_decref(doc);
     client_response_fini(&r);
     set_status(false, "", "online");
@@ -186,6 +191,11 @@ static void status_tells_the_state(void **state)
     assert_string_equal(pool_state(), "degraded");
     set_status(true, "x", "missing");
     assert_string_equal(pool_state(), "read-only");
+    /* Two of 1+1 are gone: some of the data is. */
+    pthread_mutex_lock(&status_lock);
+    snprintf(status_now.drives[0].state, sizeof status_now.drives[0].state, "missing");
+    pthread_mutex_unlock(&status_lock);
+    assert_string_equal(pool_state(), "faulted");
     set_status(false, "", "online");
 
     struct client_response r = ask("GET /v1/status", "X-Socket: 1\r\n");
@@ -248,6 +258,7 @@ static void metrics_are_well_formed(void **state)
     assert_non_null(strstr((const char *)r.body, "\ndolmen_http_requests_total{operation=\"Health\",code=\"200\"} "));
     assert_non_null(strstr((const char *)r.body, "\ndolmen_store_puts_total 7\n"));
     assert_non_null(strstr((const char *)r.body, "label=\"we\\\"ird\\\\label\""));
+    assert_non_null(strstr((const char *)r.body, "\ndolmen_alarm{alarm=\"degraded\"} 0\n"));
     /* A histogram is cumulative: its last bucket is its count. */
     unsigned long long last =
         number_after(&r, "\ndolmen_http_request_duration_seconds_bucket{operation=\"Health\",le=\"+Inf\"} ");

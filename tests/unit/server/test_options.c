@@ -9,6 +9,8 @@
 #include "options.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 static void sizes(void **state)
 {
@@ -101,7 +103,10 @@ static enum options_result parse(const char *const *args, struct options *o)
     argv[argc++] = (char *)"dolmend";
     for (; *args != NULL; args++)
         argv[argc++] = (char *)(uintptr_t)*args;
-    return options_parse(argc, argv, o);
+    enum options_result result = options_parse(argc, argv, o);
+    if (result != OPTIONS_RUN)
+        options_fini(o);
+    return result;
 }
 #define PARSE(o, ...) parse((const char *const[]){__VA_ARGS__, NULL}, o)
 
@@ -158,6 +163,44 @@ static void wrong_usage_is_refused(void **state)
     assert_int_equal(PARSE(&o, "--dev", "d", "--config", "f"), OPTIONS_WRONG);
 }
 
+/* The file first, wherever the option stands; then the other options. */
+static void options_win_over_the_file(void **state)
+{
+    char path[] = "/tmp/dolmen-options-XXXXXX";
+    struct options o;
+    (void)state;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    static const char text[] = "[server]\nlisten = 1.2.3.4:1\nregion = a\n[pool]\ndrives = /d\n[log]\nlevel = warn\n";
+    assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
+    close(fd);
+    assert_int_equal(PARSE(&o, "--listen", "127.0.0.1:2", "--config", path, "--log-format=json", "--cache-size", "1M"),
+                     OPTIONS_RUN);
+    assert_string_equal(o.config, path);
+    assert_null(o.dev);
+    assert_string_equal(o.host, "127.0.0.1");
+    assert_int_equal(o.port, 2);
+    assert_string_equal(o.region, "a");
+    assert_int_equal(o.log_level, LOG_LEVEL_WARN);
+    assert_int_equal(o.log_format, LOG_FORMAT_JSON);
+    assert_int_equal(o.cache_bytes, 1u << 20);
+    assert_int_equal(o.drive_path_count, 1);
+    assert_false(o.check);
+    options_fini(&o);
+    assert_int_equal(PARSE(&o, "--config", path, "--check"), OPTIONS_RUN);
+    assert_true(o.check);
+    options_fini(&o);
+    assert_int_equal(PARSE(&o, "--config", path, "--dev", "d"), OPTIONS_WRONG);
+    assert_int_equal(PARSE(&o, "--config", path, "--config", path), OPTIONS_WRONG);
+    assert_int_equal(PARSE(&o, "--config", path, "--drives", "2"), OPTIONS_WRONG);
+    assert_int_equal(PARSE(&o, "--config", path, "--ec", "1+1"), OPTIONS_WRONG);
+    assert_int_equal(PARSE(&o, "--config", path, "--drive-size", "1G"), OPTIONS_WRONG);
+    assert_int_equal(PARSE(&o, "--config", path, "--tls-cert", "c"), OPTIONS_WRONG);
+    assert_int_equal(PARSE(&o, "--dev", "d", "--check"), OPTIONS_WRONG);
+    assert_int_equal(PARSE(&o, "--config", "/nonexistent/file"), OPTIONS_WRONG);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void help_and_version(void **state)
 {
     struct options o;
@@ -175,6 +218,7 @@ int main(void)
         cmocka_unit_test(names),
         cmocka_unit_test(defaults_and_all_options),
         cmocka_unit_test(wrong_usage_is_refused),
+        cmocka_unit_test(options_win_over_the_file),
         cmocka_unit_test(help_and_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

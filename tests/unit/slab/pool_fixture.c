@@ -124,7 +124,9 @@ static void run_session(void *arg)
                                   .access = f->access,
                                   .index_map_bytes = 4u << 20,
                                   .index_no_sync = 1,
-                                  .puts_max = f->puts_max};
+                                  .gc_manual = 1,
+                                  .puts_max = f->puts_max,
+                                  .cache_bytes = f->cache_bytes};
     f->main_fiber = fiber_self();
     r->err = store_open(&config, &f->store);
     if (r->err == DOL_OK) {
@@ -314,7 +316,7 @@ uint8_t *noise(uint64_t seed, size_t len)
 void make_bucket(struct fixture *f)
 {
     struct bucket_info info;
-    struct bucket_create req = {text("b"), text("owner"), text("us-east-1")};
+    struct bucket_create req = {.name = text("b"), .owner = text("owner"), .region = text("us-east-1")};
     assert_int_equal(store_bucket_create(f->store, &req, &info), DOL_OK);
 }
 

@@ -33,6 +33,7 @@ struct fixture {
     unsigned given;           /* bit per drive that is handed to store_open(); all after fixture_init() */
     enum store_access access; /* read-write */
     unsigned puts_max;
+    uint64_t cache_bytes;      /* (none) */
     const char *key_file_used; /* what is handed to store_open() */
     int64_t realtime_ns;       /* UTC at the start of a session; 0: the simulator's */
 

@@ -259,7 +259,7 @@ static void tell_empty(struct fixture *f)
 static void tell_keys(struct fixture *f)
 {
     tell_empty(f);
-    struct bucket_create other = {text("c"), text("o"), text("r")};
+    struct bucket_create other = {.name = text("c"), .owner = text("o"), .region = text("r")};
     struct bucket_info info;
     struct delete_result gone;
     assert_int_equal(store_bucket_create(f->store, &other, &info), DOL_OK);
@@ -318,7 +318,7 @@ static void tell_buckets(struct fixture *f)
     assert_int_equal(store_bucket_list(f->store, on_bucket, seen), DOL_OK);
     assert_string_equal(seen, "");
     for (unsigned i = 0; i < 6; i++) {
-        struct bucket_create req = {text(names[i]), text("o"), text("r")};
+        struct bucket_create req = {.name = text(names[i]), .owner = text("o"), .region = text("r")};
         assert_int_equal(store_bucket_create(f->store, &req, &info), DOL_OK);
         if (i == 2)
             fiber_sleep(300 * 1000000ull);

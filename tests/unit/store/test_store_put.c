@@ -426,7 +426,7 @@ static void tell_bucket_gone(struct fixture *f)
 static void tell_buckets(struct fixture *f)
 {
     struct bucket_info info;
-    struct bucket_create req = {text("b"), text("another"), text("eu-west-1")};
+    struct bucket_create req = {.name = text("b"), .owner = text("another"), .region = text("eu-west-1")};
     make_bucket(f);
     assert_int_equal(store_bucket_create(f->store, &req, &info), DOL_EEXIST);
     assert_string_equal(info.owner, "owner");

@@ -1,5 +1,6 @@
 /* Checksums: names, published values, lengths around the fold, chaining, combination. */
 #include "checksum.h"
+#include "hash.h"
 #include "wire_test.h"
 
 static const enum checksum_alg all[] = {CHECKSUM_CRC32, CHECKSUM_CRC32C, CHECKSUM_CRC64NVME, CHECKSUM_SHA1,

@@ -263,6 +263,77 @@ static void test_delete_count(void **state)
     }
 }
 
+static void test_complete_upload(void **state)
+{
+    (void)state;
+    struct xml_complete_upload c;
+    static const char body[] =
+        "<CompleteMultipartUpload xmlns=\"" XML_S3_NAMESPACE "\"><Other>x</Other><Part>"
+        "<ETag>&quot;5d41402abc4b2a76b9719d911017c592&quot;</ETag><PartNumber>10000</PartNumber>"
+        "<ChecksumCRC32>NhCmhg==</ChecksumCRC32></Part><Part><PartNumber>010001</PartNumber><ETag>x</ETag>"
+        "<ChecksumCRC32>NhCmh</ChecksumCRC32></Part><Part><PartNumber>2</PartNumber><ETag/>"
+        "<ChecksumCRC32>NhCmhg==</ChecksumCRC32><ChecksumCRC32C>NhCmhg==</ChecksumCRC32C></Part>"
+        "</CompleteMultipartUpload>";
+    assert_int_equal(xml_parse_complete_upload(str(body), &arena, &c), DOL_OK);
+    assert_int_equal(c.count, 3);
+    assert_int_equal(c.parts[0].number, 10000);
+    assert_true(c.parts[0].has_md5);
+    assert_memory_equal(c.parts[0].md5, "\x5d\x41\x40\x2a\xbc\x4b\x2a\x76\xb9\x71\x9d\x91\x10\x17\xc5\x92", 16);
+    assert_int_equal(c.parts[0].checksum.alg, CHECKSUM_CRC32);
+    assert_memory_equal(c.parts[0].checksum.b, "\x36\x10\xa6\x86", 4);
+    assert_false(c.parts[0].bad_checksum);
+    assert_int_equal(c.parts[1].number, 0);
+    assert_false(c.parts[1].has_md5);
+    assert_true(c.parts[1].bad_checksum);
+    assert_int_equal(c.parts[2].number, 2);
+    assert_false(c.parts[2].has_md5);
+    assert_true(c.parts[2].bad_checksum);
+}
+
+static void test_complete_upload_bad(void **state)
+{
+    (void)state;
+    struct xml_complete_upload c;
+    static const char *const bad[] = {
+        "",
+        "<CompleteMultipartUpload/>",
+        "<CompleteMultipartUpload><Part/></CompleteMultipartUpload>",
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber></Part></CompleteMultipartUpload>",
+        "<CompleteMultipartUpload><Part><ETag>x</ETag></Part></CompleteMultipartUpload>",
+        "<CompleteMultipartUpload><Part><PartNumber>+1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>",
+        "<CompleteMultipartUpload><Part><PartNumber/><ETag>x</ETag></Part></CompleteMultipartUpload>",
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><PartNumber>1</PartNumber><ETag>x</ETag></Part>"
+        "</CompleteMultipartUpload>",
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag><ETag>x</ETag></Part>"
+        "</CompleteMultipartUpload>",
+        "<Complete><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></Complete>",
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part>",
+        "<CompleteMultipartUpload><P><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></P>"
+        "</CompleteMultipartUpload>",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(xml_parse_complete_upload(str(bad[i]), &arena, &c), DOL_ESYNTAX);
+}
+
+/* The shortest parts there are: the list is as long as the document allows, and not longer than S3 does. */
+static void test_complete_upload_count(void **state)
+{
+    (void)state;
+    static char body[XML_UPLOAD_PARTS_MAX * 64 + 256];
+    struct xml_complete_upload c;
+    struct arena big;
+    for (unsigned over = 0; over <= 1; over++) {
+        arena_init(&big, 4u << 20);
+        char *at = stpcpy(body, "<CompleteMultipartUpload>");
+        for (unsigned i = 0; i < XML_UPLOAD_PARTS_MAX + over; i++)
+            at = stpcpy(at, "<Part><PartNumber>1</PartNumber><ETag/></Part>");
+        stpcpy(at, "</CompleteMultipartUpload>");
+        assert_int_equal(xml_parse_complete_upload(str(body), &big, &c), over ? DOL_ESYNTAX : DOL_OK);
+        assert_int_equal(c.count, XML_UPLOAD_PARTS_MAX);
+        arena_fini(&big);
+    }
+}
+
 static void test_create_bucket(void **state)
 {
     (void)state;
@@ -287,6 +358,9 @@ int main(void)
         cmocka_unit_test(test_writer),        cmocka_unit_test(test_writer_bad_utf8),
         cmocka_unit_test(test_tree),          cmocka_unit_test(test_reader_refusals),
         cmocka_unit_test(test_reader_limits), cmocka_unit_test(test_delete_objects),
+        cmocka_unit_test(test_delete_count),  cmocka_unit_test(test_complete_upload),
+        cmocka_unit_test(test_delete_count),  cmocka_unit_test(test_complete_upload_bad),
+        cmocka_unit_test(test_delete_count),  cmocka_unit_test(test_complete_upload_count),
         cmocka_unit_test(test_delete_count),  cmocka_unit_test(test_create_bucket),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,0 +1,23 @@
+/* What a client said about an object to come, copied: it outlives the call that brought it. */
+#ifndef DOL_REQUEST_H
+#define DOL_REQUEST_H
+
+#include "store_impl.h"
+
+#define REQUEST_METADATA_BYTES_MAX (64u << 10)
+
+struct request {
+    uint8_t *memory; /* owned: all that follows points into it */
+    struct bytes bucket_name, key, owner, headers[HEADER_COUNT], metadata;
+    struct bytes tags; /* as manifests have them */
+    uint8_t storage_class;
+    struct condition condition;
+};
+
+/* EINVAL: a key of an impossible length. ETOOLARGE, ENOMEM. On error nothing is kept. */
+DOL_MUST_CHECK enum dol_err request_copy(const struct put_request *req, struct request *out);
+void request_free(struct request *r);
+/* Everything that doesn't depend on the bytes; m borrows from r. */
+void request_describe(const struct request *r, struct manifest *m);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * A new version of a key becomes durable and visible: the one way in which PUT and Complete end.
+ *
+ * Under the key's gate, in this order: the bucket is still the one that was named, the caller's own check, the
+ * condition, retention of what is replaced; then the version gets its id, and the manifest goes into one row with
+ * whatever the caller sends along.
+ */
+#ifndef DOL_VERSION_H
+#define DOL_VERSION_H
+
+#include "store_impl.h"
+
+/* current: the newest version, or NULL. OK, EPRECONDITION, ENOTFOUND as store.h says. */
+DOL_MUST_CHECK enum dol_err condition_check(const struct condition *c, const struct manifest *current);
+/* The same, asked of the index, without a gate: what it says may be otherwise a moment later. */
+DOL_MUST_CHECK enum dol_err condition_check_early(struct store *s, uint64_t bucket, struct bytes key,
+                                                  const struct condition *c);
+
+/* [await] With the gate held: may the version still come? */
+typedef enum dol_err version_check_fn(void *arg);
+
+struct version_commit {
+    struct bytes bucket_name;
+    struct manifest *manifest; /* bucket, key and content are set; version, replaces, flags and mtime are filled in */
+    const struct condition *condition;
+    version_check_fn *check; /* NULL: nothing to ask */
+    void *check_arg;
+    struct append_group *group; /* the row: what comes before the manifest, its slot, what comes after */
+    struct append_record *slot; /* one of the group's records: filled in with the manifest */
+};
+
+/* [await] ENOBUCKET, EPRECONDITION, ENOTFOUND, ERETAINED, ETOOLARGE, what the check said, errors of appending. The
+ * group's on_done was called exactly when group->done is set. */
+DOL_MUST_CHECK enum dol_err version_commit(struct store *s, const struct version_commit *c);
+
+/* What the client is told about a version. */
+void version_result(const struct manifest *m, struct put_result *out);
+
+#endif

@@ -1,0 +1,58 @@
+/* The drives and the key of a dolmend configuration file; its other keys are not fsck's business. */
+#include "fsck_config.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <stdlib.h>
+
+#define KEY_DEFAULT "/etc/dolmen/key"
+
+static int on_key(void *arg, const char *section, const char *name, const char *value)
+{
+    struct fsck_paths *p = arg;
+    char *rest, *copy;
+    if (strcmp(section, "pool") != 0)
+        return 1;
+    if (strcmp(name, "key") == 0) {
+        free(p->key);
+        p->key = strdup(value);
+        return p->key != NULL;
+    }
+    if (strcmp(name, "drives") != 0)
+        return 1;
+    copy = strdup(value);
+    if (copy == NULL)
+        return 0;
+    for (char *word = strtok_r(copy, " \t", &rest); word != NULL; word = strtok_r(NULL, " \t", &rest)) {
+        if (p->count == FORMAT_DRIVES_MAX || (p->drives[p->count] = strdup(word)) == NULL) {
+            free(copy);
+            return 0;
+        }
+        p->count++;
+    }
+    free(copy);
+    return 1;
+}
+
+enum dol_err fsck_config_read(const char *file, struct fsck_paths *out)
+{
+    int line = ini_parse(file, on_key, out);
+    if (line < 0) {
+        fprintf(stderr, "dolmen-fsck: %s: %s\n", file, errno ? strerror(errno) : "it can't be read");
+        return DOL_EIO;
+    }
+    if (line > 0 || out->count == 0) {
+        fprintf(stderr, "dolmen-fsck: %s:%d: not a configuration of dolmend with [pool] drives\n", file, line);
+        return DOL_ESYNTAX;
+    }
+    if (out->key == NULL && (out->key = strdup(KEY_DEFAULT)) == NULL)
+        return DOL_ENOMEM;
+    return DOL_OK;
+}
+
+void fsck_paths_free(struct fsck_paths *p)
+{
+    for (unsigned i = 0; i < p->count; i++)
+        free(p->drives[i]);
+    free(p->key);
+}

@@ -1,0 +1,120 @@
+#!/usr/bin/python3
+"""
+A small pool is filled to the brim, emptied by deletes, and filled again, many times: what is deleted gives its space back, by itself. Between
+rounds the server is restarted, killed, or loses its index; a few objects stay from the first round to the last, and none that was
+deleted is ever there again. At the end dolmen-fsck finds nothing.
+"""
+import argparse
+import hashlib
+import os
+import random
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from appliance import Appliance, wait_until  # noqa: E402
+from s3 import S3, expect  # noqa: E402
+
+BUCKET = "refill"
+OBJECT_BYTES = 1 << 20
+OBJECTS_MAX = 4000
+KEPT = 3
+RECLAIM_TIMEOUT_S = 120
+
+
+class Pool:
+    def __init__(self, appliance, chance):
+        self.appliance = appliance
+        self.chance = chance
+        self.stored = {}
+        self.s3 = S3(appliance)
+
+    def put(self, key, length):
+        data = self.chance.randbytes(length)
+        answer = self.s3.request("PUT", f"/{BUCKET}/{key}", body=data)
+        if answer.status == 200:
+            self.stored[key] = hashlib.sha256(data).hexdigest()
+        return answer
+
+    def fill(self, name):
+        """Until nothing more fits; how many objects did."""
+        for number in range(OBJECTS_MAX):
+            answer = self.put(f"{name}/{number:05}", OBJECT_BYTES)
+            if answer.status == 507:
+                assert answer.code == "StorageFull", answer
+                return number
+            expect(200, answer)
+        raise AssertionError(f"{OBJECTS_MAX} MiB fit into a small pool")
+
+    def empty(self, name):
+        for key in [k for k in self.stored if k.startswith(name + "/")]:
+            self.s3.delete(BUCKET, key)
+            del self.stored[key]
+
+    def check(self):
+        assert set(self.s3.list(BUCKET)) == set(self.stored), "the listing differs"
+        for key, sha256 in self.stored.items():
+            assert hashlib.sha256(self.s3.get(BUCKET, key)).hexdigest() == sha256, f"{key}: WRONG BYTES"
+
+    def interrupt(self, how):
+        self.s3.close()
+        if how == "restart":
+            self.appliance.restart()
+        elif how in ("kill", "kill and lose the index"):
+            self.appliance.kill()
+            if how != "kill":
+                self.appliance.remove_index()
+            self.appliance.start()
+
+    def used_bytes(self):
+        return self.appliance.metrics()["dolmen_pool_used_bytes"]
+
+    def wait_for_room(self):
+        """Most is free again; a quarter of the pool may stay for later, beside the slabs that are being written to."""
+        usable = self.appliance.metrics()["dolmen_pool_usable_bytes"]
+        wait_until(lambda: self.used_bytes() <= usable * 0.6, RECLAIM_TIMEOUT_S, "space that comes back")
+        expect(200, self.put("probe", 1000))
+
+
+def run(pool, rounds):
+    pool.s3.create_bucket(BUCKET)
+    for number in range(KEPT):
+        expect(200, pool.put(f"kept/{number}", 70000))
+    first = 0
+    for number in range(rounds):
+        name = f"round-{number}"
+        count = pool.fill(name)
+        first = first or count
+        print(f"{name}: full after {count} MiB", flush=True)
+        assert count * 2 > first, "less and less fits"
+        pool.check()
+        pool.empty(name)
+        pool.interrupt(("nothing", "restart", "kill", "kill and lose the index")[number % 4])
+        pool.wait_for_room()
+        pool.check()
+    pool.s3.close()
+
+
+def fsck(appliance):
+    program = os.path.join(appliance.build, "bin", "dolmen-fsck")
+    answer = subprocess.run([program, "--dev", appliance.folder], capture_output=True, text=True, timeout=300, check=False)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--drive-size", default="129M")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    with Appliance(arguments.build, drives=3, ec="2+1", drive_size=arguments.drive_size) as appliance:
+        appliance.start()
+        run(Pool(appliance, random.Random(arguments.seed)), arguments.rounds)
+        appliance.stop()
+        fsck(appliance)
+    print("passed")
+
+
+if __name__ == "__main__":
+    main()
