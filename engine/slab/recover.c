@@ -287,7 +287,8 @@ static bool generation_fits(const struct recovery *r)
 static enum dol_err check_index(struct recovery *r)
 {
     enum dol_err err = index_slab_each(r->index, check_index_slab, r);
-    if (err == DOL_OK && r->stranger && pool_scan_has_gaps(r->pool)) {
+    bool behind = index_generation(r->index) < r->pool->sb.generation; /* then what it misses may have been freed */
+    if (err == DOL_OK && r->stranger && !behind && pool_scan_has_gaps(r->pool)) {
         log_error("recover", "slabs that the index knows lie on drives that are missing or can't be read");
         return DOL_EINCOMPLETE;
     }

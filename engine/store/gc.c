@@ -20,7 +20,8 @@
 #define GC_SETTLE_NS        (5ull * 1000 * 1000)
 #define GC_SETTLE_TRIES_MAX 2000u
 #define GC_SHOWN_TRIES_MAX  1000u          /* for views to end; they are short */
-#define GC_RATE_BYTES_S     (256ull << 20) /* read and copied, unless clients are refused for want of space */
+#define GC_RATE_BYTES_S     (256ull << 20) /* read and copied, unless clients are refused for want of space ... */
+#define GC_RATE_LOW_BYTES_S (1ull << 30)   /* ... or will be soon */
 #define GC_LIVE_PERCENT     50u            /* of a slab: more isn't copied ... */
 #define GC_LIVE_PERCENT_LOW 80u            /* ... unless free slabs are few */
 #define GC_VOID_PART        4u             /* work begins when a quarter of the pool could be had back */
@@ -232,6 +233,13 @@ static bool space_is_low(const struct gc *gc)
     return atomic_load(&pool->slabs_free) < pool->slabs_reserve + pool_slabs_total(pool) / 8;
 }
 
+static uint64_t rate(const struct gc *gc)
+{
+    if (gc->manual || pool_is_full(gc->store->pool))
+        return 0;
+    return space_is_low(gc) ? GC_RATE_LOW_BYTES_S : GC_RATE_BYTES_S;
+}
+
 /* ---- one slab ---- */
 
 static bool is_complete(struct gc *gc, const struct slab *slab)
@@ -268,7 +276,7 @@ static enum dol_err reclaim(struct gc *gc, uint64_t id, uint64_t *blocked_by)
     struct compaction c = {.store = s,
                            .slab = slab,
                            .stopping = &gc->stopping,
-                           .rate_bytes_s = gc->manual || pool_is_full(s->pool) ? 0 : GC_RATE_BYTES_S,
+                           .rate_bytes_s = rate(gc),
                            .dead_upto = pins_take_dying(&s->pins)};
     err = settle(gc); /* who had a pin that counted no more, has published by now */
     if (err == DOL_OK)

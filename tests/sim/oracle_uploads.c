@@ -68,14 +68,15 @@ static void send(struct world *w, unsigned worker, unsigned part, int content)
     struct part_info info;
     struct put *put;
     w->ops++;
-    u->maybe[part] = content;
     enum dol_err err = store_part_begin(w->store, &ref, part + 1, UINT64_MAX, &put);
     if (err == DOL_OK) {
         err = world_write(w, put, &w->contents[content]);
-        if (err == DOL_OK)
+        if (err == DOL_OK) {
+            u->maybe[part] = content; /* not sooner: one that never got here leaves an earlier doubt as it is */
             err = store_part_finish(put, &fin, &info);
-        else
+        } else {
             store_put_abort(put);
+        }
     }
     if (err != DOL_OK) {
         world_failed_op(w, "part", err);

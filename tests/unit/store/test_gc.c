@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BIG (1500u * 1024)
+#define BIG    (1500u * 1024)
+#define SECTOR 512u
 
 static unsigned slabs_used(struct fixture *f)
 {
@@ -169,7 +170,8 @@ static void test_live_records_move(void **state)
 
 /* ---- what keeps void what is void ---- */
 
-/* A slab full of needed records, with some void ones among them; their deletes and successors in later slabs. */
+/* A slab so full of needed records that it stays, with some void ones among them; their deletes and successors lie in
+ * later slabs, which go. */
 static void tell_old_slab(struct fixture *f)
 {
     make_bucket(f);
@@ -177,12 +179,10 @@ static void tell_old_slab(struct fixture *f)
     put_noise(f, "replaced", 2, 1000);
     put_noise(f, "replaced and deleted", 3, 1000);
     put_noise(f, "replaced twice", 4, 1000);
-    put_many(f, 0, 3);
-}
-
-static void tell_later_slabs(struct fixture *f)
-{
-    put_many(f, 10, 6);
+    put_many(f, 0, 4);
+    put_noise(f, "filler", 5, 640u * 1024);
+    put_many(f, 10, 5); /* seals it */
+    assert_true(slabs_closed(f) >= 1);
     remove_object(f, "deleted");
     put_noise(f, "replaced", 12, 1000);
     put_noise(f, "replaced and deleted", 13, 1000);
@@ -190,8 +190,12 @@ static void tell_later_slabs(struct fixture *f)
     put_many(f, 20, 6);
     remove_object(f, "replaced and deleted");
     put_noise(f, "replaced twice", 24, 1000);
-    remove_many(f, 10, 6);
+    put_many(f, 30, 6);
+    remove_many(f, 10, 5);
     remove_many(f, 20, 6);
+    remove_many(f, 30, 6);
+    assert_true(reclaim(f) >= 2);
+    assert_int_equal(slabs_closed(f), 1); /* it */
 }
 
 static void expect_later(struct fixture *f)
@@ -200,9 +204,10 @@ static void expect_later(struct fixture *f)
     expect_noise(f, "replaced", 12, 1000);
     expect_absent(f, "replaced and deleted");
     expect_noise(f, "replaced twice", 24, 1000);
-    expect_many(f, 0, 3);
-    absent_many(f, 10, 6);
+    expect_many(f, 0, 4);
+    absent_many(f, 10, 5);
     absent_many(f, 20, 6);
+    absent_many(f, 30, 6);
 }
 
 static void tell_reclaim_later(struct fixture *f)
@@ -218,13 +223,65 @@ static void test_deletes_last(void **state)
     struct fixture f = {.k = 1, .m = 1};
     fixture_init(&f);
     fixture_write_session(&f, tell_old_slab);
-    fixture_write_session(&f, tell_later_slabs);
+    fixture_drop_index(&f);
+    fixture_write_session(&f, expect_later);
     for (unsigned i = 0; i < 6; i++) {
         fixture_write_session(&f, tell_reclaim_later);
         if (i % 2 == 1)
             fixture_drop_index(&f);
         fixture_write_session(&f, expect_later);
     }
+    fixture_fini(&f);
+}
+
+/* ---- verdicts ---- */
+
+/* The last row of a slab, cut by the power and damaged: the next run appends it again, and says where the slab ends. */
+static void tell_cut(struct fixture *f)
+{
+    make_bucket(f);
+    put_many(f, 0, 4);
+    put_noise(f, "late", 2, 1000);
+    fixture_crash(f);
+}
+
+static void tell_after_cut(struct fixture *f)
+{
+    expect_noise(f, "late", 2, 1000);
+    put_many(f, 10, 5);
+    remove_object(f, "late");
+    put_many(f, 20, 6);
+    remove_many(f, 10, 5);
+    remove_many(f, 20, 6);
+    reclaim(f);
+    put_many(f, 30, 6); /* the slab with the delete, and the one after it */
+    remove_many(f, 30, 6);
+    put_many(f, 40, 6);
+    remove_many(f, 40, 6);
+    reclaim(f);
+    reclaim(f);
+}
+
+static void expect_after_cut(struct fixture *f)
+{
+    expect_absent(f, "late");
+    expect_many(f, 0, 4);
+}
+
+/* The slab with the verdict isn't freed before the slab it speaks of: the row beyond it would count again. */
+static void test_verdicts_last(void **state)
+{
+    (void)state;
+    struct fixture f = {.k = 1, .m = 1};
+    fixture_init(&f);
+    assert_int_equal(fixture_session(&f, tell_cut), DOL_OK);
+    struct raw_pool *raw = raw_pool_read(&f);
+    struct raw_slab *slab = raw_slab_last(raw);
+    raw_unit_erase(raw, slab, &slab->rows[slab->row_count - 1], 0);
+    free(raw);
+    fixture_write_session(&f, tell_after_cut);
+    fixture_drop_index(&f);
+    fixture_write_session(&f, expect_after_cut);
     fixture_fini(&f);
 }
 
@@ -383,6 +440,48 @@ static void test_readers_pin(void **state)
     fixture_fini(&f);
 }
 
+/* Reads of a slab's records that are under way are waited for. */
+struct slab_reader {
+    struct fixture *f;
+    uint64_t slab;
+    bool done;
+};
+
+static void read_slowly(void *arg)
+{
+    struct slab_reader *r = arg;
+    struct pool *pool = r->f->store->pool;
+    struct slab *slab = pool_slab_pin(pool, r->slab);
+    assert_non_null(slab);
+    fiber_sleep(5000000000ull);
+    assert_ptr_equal(pool_slab_find(pool, r->slab), slab);
+    r->done = true;
+    pool_slab_unpin(pool, slab);
+    fixture_leave(r->f);
+}
+
+static void tell_slow_read(struct fixture *f)
+{
+    make_bucket(f);
+    put_many(f, 0, 8);
+    struct slab_reader reader = {f, f->store->pool->run << 32 | 1, false};
+    fixture_spawn(f, 0, read_slowly, &reader);
+    remove_many(f, 0, 8);
+    assert_true(reclaim(f) > 0);
+    assert_true(reader.done);
+    assert_null(pool_slab_pin(f->store->pool, reader.slab));
+    fixture_join(f);
+}
+
+static void test_reads_are_waited_for(void **state)
+{
+    (void)state;
+    struct fixture f = {.k = 1, .m = 1};
+    fixture_init(&f);
+    fixture_write_session(&f, tell_slow_read);
+    fixture_fini(&f);
+}
+
 /* ---- the index of before ---- */
 
 static void tell_some(struct fixture *f)
@@ -423,6 +522,47 @@ static void test_old_index_is_not_believed(void **state)
     fixture_write_session(&f, tell_free_some);
     fixture_restore_index(&f);
     fixture_write_session(&f, expect_some);
+    fixture_fini(&f);
+}
+
+/* ---- headers ---- */
+
+static void tell_one_full_slab(struct fixture *f)
+{
+    make_bucket(f);
+    put_many(f, 0, 8);
+    assert_true(slabs_closed(f) >= 1);
+    remove_many(f, 0, 8);
+    fiber_sleep(1000000000ull);
+}
+
+static void tell_free_it(struct fixture *f)
+{
+    assert_true(reclaim(f) > 0);
+}
+
+/* A freed slab's header goes with its first sector: whatever part of that write lands, it is whole or gone. */
+static void test_header_goes_in_one_sector(void **state)
+{
+    (void)state;
+    struct fixture f = {.k = 1, .m = 1};
+    struct sim_medium *before[FIXTURE_DRIVES_MAX];
+    uint8_t old[EXTENT_HEADER_BYTES], now[EXTENT_HEADER_BYTES], zero[SECTOR] = {0};
+    fixture_init(&f);
+    fixture_write_session(&f, tell_one_full_slab);
+    struct raw_pool *raw = raw_pool_read(&f);
+    const struct raw_slab *slab = &raw->slabs[0];
+    fixture_clone_media(&f, before);
+    fixture_write_session(&f, tell_free_it);
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t offset = raw_offset(raw, slab, i, 0);
+        sim_medium_peek(before[slab->drives[i]], offset, old, sizeof old);
+        sim_medium_peek(f.media[slab->drives[i]], offset, now, sizeof now);
+        assert_memory_equal(now, zero, SECTOR);
+        assert_memory_equal(now + SECTOR, old + SECTOR, sizeof old - SECTOR);
+    }
+    free(raw);
+    fixture_free_media(&f, before);
     fixture_fini(&f);
 }
 
@@ -508,10 +648,13 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_deleted_space_comes_back),
         cmocka_unit_test(test_live_records_move),
         cmocka_unit_test(test_deletes_last),
+        cmocka_unit_test(test_verdicts_last),
         cmocka_unit_test(test_deletes_go),
         cmocka_unit_test(test_writers_pin),
         cmocka_unit_test(test_readers_pin),
+        cmocka_unit_test(test_reads_are_waited_for),
         cmocka_unit_test(test_old_index_is_not_believed),
+        cmocka_unit_test(test_header_goes_in_one_sector),
         cmocka_unit_test(test_restarts_do_not_fill_it),
         cmocka_unit_test(test_filled_twenty_times),
     };
