@@ -42,8 +42,10 @@ static void be32_store(uint8_t *p, uint32_t v)
 #define MD5_G(b, c, d) (((d) & (b)) + (~(d) & (c)))
 #define MD5_H(b, c, d) ((b) ^ ((c) ^ (d)))
 #define MD5_I(b, c, d) ((c) ^ ((b) | ~(d)))
+/* Its arguments are variables. NOLINTBEGIN(bugprone-macro-parentheses) */
 #define MD5_STEP(f, a, b, c, d, word, rotation, constant)                                                              \
     a = b + rotate_left(a + (constant + le32_load(data + 4 * word)) + MD5_##f(b, c, d), rotation);
+/* NOLINTEND(bugprone-macro-parentheses) */
 #define MD5_AFTER(n)
 
 void md5_blocks(uint32_t words[MD5_WORDS], const uint8_t *data, size_t blocks)

@@ -59,6 +59,7 @@ LANE_FN static void lanes_md5(uint32_t *const *states, const uint8_t *const *dat
     vec_xor3(vec_rotate_left(x, 32 - (p)), vec_rotate_left(x, 32 - (q)), vec_rotate_left(x, 32 - (r)))
 #define VEC_SIGMA_SHORT(x, p, q, r)                                                                                    \
     vec_xor3(vec_rotate_left(x, 32 - (p)), vec_rotate_left(x, 32 - (q)), vec_shift_right(x, r))
+/* Their arguments are variables that change places. NOLINTBEGIN(bugprone-macro-parentheses) */
 #define VEC_SHA256_ROUND(a, b, c, d, e, f, g, h, i)                                                                    \
     do {                                                                                                               \
         vec t1 = vec_add(vec_add(vec_add(h, VEC_SIGMA(e, 6, 11, 25)), vec_select(e, f, g)),                            \
@@ -78,6 +79,7 @@ LANE_FN static void lanes_md5(uint32_t *const *states, const uint8_t *const *dat
         VEC_SHA256_ROUND(c, d, e, f, g, h, a, b, i + 6);                                                               \
         VEC_SHA256_ROUND(b, c, d, e, f, g, h, a, i + 7);                                                               \
     } while (0)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* The message schedule's next sixteen words. */
 LANE_FN static inline void lanes_sha256_schedule(vec w[16])

@@ -187,8 +187,10 @@ NI_INLINE uint32_t ni_word(const uint8_t *p)
 #define NI_MD5_G(b, c, d) (((d) & (b)) + (~(d) & (c)))
 #define NI_MD5_H(b, c, d) ((b) ^ ((c) ^ (d)))
 #define NI_MD5_I(b, c, d) ((c) ^ ((b) | ~(d)))
+/* Its arguments are variables. NOLINTBEGIN(bugprone-macro-parentheses) */
 #define NI_MD5_STEP_OF(s, f, a, b, c, d, word, rotation, constant)                                                     \
     s.a = s.b + ni_rotate_left(s.a + (constant + ni_word(s.data + 4 * word)) + NI_MD5_##f(s.b, s.c, s.d), rotation);
+/* NOLINTEND(bugprone-macro-parentheses) */
 #define NI_MD5_STEP_1(...) NI_MD5_STEP_OF(p0, __VA_ARGS__)
 #define NI_MD5_STEP_2(...) NI_MD5_STEP_OF(p0, __VA_ARGS__) NI_MD5_STEP_OF(p1, __VA_ARGS__)
 

@@ -318,9 +318,10 @@ static bool collect_freed(void *arg, const struct index_slab *known)
     if (known->state != SLAB_STATE_FREED)
         return true;
     struct index_slab *grown = realloc(f->slabs, (f->count + 1) * sizeof *grown);
-    f->failed = grown == NULL;
-    if (f->failed)
+    if (grown == NULL) {
+        f->failed = true;
         return false;
+    }
     f->slabs = grown;
     f->slabs[f->count++] = *known;
     return true;

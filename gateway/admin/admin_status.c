@@ -16,7 +16,7 @@ static json_t *text(const char *value)
     if (json != NULL)
         return json;
     size_t len = 0;
-    for (; value[len] != '\0' && len < sizeof copy - 1; len++)
+    for (; len < sizeof copy - 1 && value[len] != '\0'; len++)
         copy[len] = (unsigned char)value[len] < 0x80 ? value[len] : '?';
     copy[len] = '\0';
     return json_string(copy);
