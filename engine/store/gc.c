@@ -32,7 +32,8 @@
 
 struct gc {
     struct store *store;
-    bool running, stopping, blocked, audited;
+    atomic_bool running, blocked; /* status reads them */
+    bool stopping, audited;
     bool manual;
     struct {
         uint64_t slab, until_ns;
