@@ -15,6 +15,8 @@
 #include "arena.h"
 #include "http1.h"
 
+#define EXCHANGE_RETRY_AFTER_S "1" /* Retry-After of a SlowDown */
+
 struct exchange;
 
 struct exchange_header {

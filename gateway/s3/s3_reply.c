@@ -138,11 +138,14 @@ static void reply_error_document(struct xml_writer *w, const struct s3_request *
     xml_write_close(w, "Error");
 }
 
-/* A range that cannot be satisfied names the size that it would have to fit (RFC 9110 section 15.5.17). */
+/* A range that cannot be satisfied names the size that it would have to fit (RFC 9110 section 15.5.17); who is told to
+ * slow down is told when to come back. */
 static void reply_error_headers(struct s3_request *rq, enum s3_error error)
 {
     rq->reply_header_count = 0;
     rq->reply_fault = S3_ERR_NONE;
+    if (error == S3_ERR_SLOW_DOWN)
+        s3_reply_header(rq, "Retry-After", EXCHANGE_RETRY_AFTER_S);
     for (unsigned i = 0; i < rq->fault.detail_count; i++) {
         if (error == S3_ERR_INVALID_RANGE && strcmp(rq->fault.details[i].name, "ActualObjectSize") == 0)
             s3_reply_header(rq, "Content-Range",

@@ -255,7 +255,7 @@ void request_reply_error(struct request *r, unsigned status, const char *code, c
     dol_assert(err == DOL_OK);
 
     static const struct exchange_header headers[] = {{"Content-Type", "application/xml"},
-                                                     {"Retry-After", SERVER_RETRY_AFTER_S}};
+                                                     {"Retry-After", EXCHANGE_RETRY_AFTER_S}};
     r->x.error_code = code;
     err = socket_begin(&r->x, status, headers, status == 503 ? 2 : 1, w.len);
     if (err == DOL_OK)

@@ -19,7 +19,6 @@
 #define SERVER_ACCEPTORS           4u  /* fibers that accept, per loop and TCP endpoint: connections of one turn */
 #define SERVER_HANDSHAKES_MAX      4u  /* steps of TLS handshakes in one turn of a loop: half a millisecond each */
 #define SERVER_RESERVED_MAX        32u /* connections beyond connections_max, for the operator's own listener */
-#define SERVER_RETRY_AFTER_S       "1" /* Retry-After of a SlowDown */
 
 struct server_limits {
     unsigned connections_max;   /* of the server; beyond: 503 SlowDown, closed */

@@ -244,6 +244,7 @@ static void test_store_errors(void **state)
     struct client *c = *state;
     fake_store_fail(c->store, FAKE_CALL_LIST, 1, DOL_EBUSY);
     client_expect_do(c, "GET", "/bucket", NULL, 503, "SlowDown");
+    assert_string_equal(client_header(c, "Retry-After"), "1");
 }
 
 int main(void)

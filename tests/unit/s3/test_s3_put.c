@@ -424,6 +424,7 @@ static void test_store_errors(void **state)
             fake_store_fail(c->store, calls[j], 1, cases[i].err);
             expect_refused(c, (&(struct client_call){.method = "PUT", .target = "/bucket/key", .body = "hello"}),
                            cases[i].status, cases[i].code);
+            assert_int_equal(client_header(c, "Retry-After") != NULL, strcmp(cases[i].code, "SlowDown") == 0);
         }
     }
 }
