@@ -157,6 +157,16 @@ DOL_MUST_CHECK enum dol_err index_object_get(struct index_view *v, uint64_t buck
  */
 DOL_MUST_CHECK enum dol_err index_object_next(struct index_view *v, uint64_t bucket, struct bytes after, bool inclusive,
                                               uint8_t *key_out, size_t *key_len, struct index_object *out);
+struct index_version_position {
+    struct bytes key;
+    bool inclusive;                   /* without version: versions of this very key count, too */
+    const struct version_id *version; /* not NULL: behind this version of the key, whether it exists or not */
+};
+/* The first version behind a position, delete markers too, in order of key, then newest first. ENOTFOUND at the end of
+ * the bucket. */
+DOL_MUST_CHECK enum dol_err index_version_next(struct index_view *v, uint64_t bucket,
+                                               const struct index_version_position *after, struct index_object *out);
+
 /* ---- multipart uploads ---- */
 
 /* An upload: its record's plain body in out, upload_body_decode() it. ENOTFOUND: unknown or ended. */

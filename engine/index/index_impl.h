@@ -178,6 +178,9 @@ struct tree_hit {
 };
 /* The first one at or above a position, in its bucket. ENOTFOUND, ECORRUPT. */
 DOL_MUST_CHECK enum dol_err view_first(struct index_view *v, const struct tree_position *from, struct tree_hit *out);
+/* The first one behind a key; or with inclusive, at it; or with suffix, behind that one of the key. ENOTFOUND. */
+DOL_MUST_CHECK enum dol_err view_behind(struct index_view *v, enum index_table table, uint64_t bucket, struct bytes key,
+                                        bool inclusive, const uint8_t *suffix, struct index_object *out);
 
 /* The manifest with a later object-meta taken in, at out (capacity meta_merge_bytes()). false: the two don't go
  * together. */

@@ -133,6 +133,48 @@ enum dol_err view_first(struct index_view *v, const struct tree_position *from, 
     return index_noted(v->ix, err, "the row of an object or upload");
 }
 
+/* The next suffix in byte order; false behind the last one. */
+static bool suffix_increment(uint8_t suffix[TREE_SUFFIX_BYTES])
+{
+    for (unsigned i = TREE_SUFFIX_BYTES; i-- > 0;)
+        if (++suffix[i] != 0)
+            return true;
+    return false;
+}
+
+enum dol_err view_behind(struct index_view *v, enum index_table table, uint64_t bucket, struct bytes key,
+                         bool inclusive, const uint8_t *suffix, struct index_object *out)
+{
+    uint8_t buffer[KEY_CODE_BYTES_MAX], next[TREE_SUFFIX_BYTES];
+    struct tree_position from = {.table = table, .bucket = bucket};
+    bool at_key = inclusive;
+    if (key.len > OBJECT_KEY_BYTES_MAX) {
+        /* No key is this long: the first one above its beginning is above it. */
+        key.len = OBJECT_KEY_BYTES_MAX;
+        at_key = false;
+    } else if (suffix != NULL) {
+        memcpy(next, suffix, sizeof next);
+        at_key = suffix_increment(next);
+        from.suffix = at_key ? next : NULL;
+    }
+    if (key.len > 0)
+        from.code = bytes_of(buffer, at_key ? key_code_encode(key, buffer) : key_code_encode_after(key, buffer));
+    struct tree_hit hit;
+    enum dol_err err = view_first(v, &from, &hit);
+    if (err == DOL_OK)
+        *out = hit.object;
+    return err;
+}
+
+enum dol_err index_version_next(struct index_view *v, uint64_t bucket, const struct index_version_position *after,
+                                struct index_object *out)
+{
+    uint8_t inverted[KEY_VERSION_BYTES];
+    if (after->version != NULL)
+        key_version_invert(after->version->b, inverted);
+    return view_behind(v, TABLE_OBJECTS, bucket, after->key, after->inclusive, after->version ? inverted : NULL, out);
+}
+
 static enum dol_err first_object(struct index_view *v, uint64_t bucket, struct bytes code, struct tree_hit *out)
 {
     const struct tree_position from = {.table = TABLE_OBJECTS, .bucket = bucket, .code = code};

@@ -35,38 +35,10 @@ enum dol_err index_upload_get(struct index_view *v, uint64_t bucket, struct byte
     return index_noted(v->ix, err, "an upload's row");
 }
 
-/* The next id in byte order; false behind the last one. */
-static bool id_increment(uint8_t id[UPLOAD_ID_BYTES])
-{
-    for (unsigned i = UPLOAD_ID_BYTES; i-- > 0;)
-        if (++id[i] != 0)
-            return true;
-    return false;
-}
-
 enum dol_err index_upload_next(struct index_view *v, uint64_t bucket, const struct index_upload_position *after,
                                struct index_object *out)
 {
-    uint8_t buffer[KEY_CODE_BYTES_MAX], id[UPLOAD_ID_BYTES];
-    struct bytes key = after->key;
-    struct tree_position from = {.table = TABLE_UPLOADS, .bucket = bucket};
-    bool at_key = after->inclusive;
-    if (key.len > OBJECT_KEY_BYTES_MAX) {
-        /* No key is this long: the first one above its beginning is above it. */
-        key.len = OBJECT_KEY_BYTES_MAX;
-        at_key = false;
-    } else if (after->id != NULL) {
-        memcpy(id, after->id, sizeof id);
-        at_key = id_increment(id);
-        from.suffix = at_key ? id : NULL;
-    }
-    if (key.len > 0)
-        from.code = bytes_of(buffer, at_key ? key_code_encode(key, buffer) : key_code_encode_after(key, buffer));
-    struct tree_hit hit;
-    enum dol_err err = view_first(v, &from, &hit);
-    if (err == DOL_OK)
-        *out = hit.object;
-    return err;
+    return view_behind(v, TABLE_UPLOADS, bucket, after->key, after->inclusive, after->id, out);
 }
 
 /* ---- parts ---- */

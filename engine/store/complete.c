@@ -168,7 +168,7 @@ static enum dol_err recheck(void *arg)
     return err == DOL_OK && c->parts == PARTS_CHANGED ? DOL_EPART : err;
 }
 
-static enum dol_err commit(struct complete *c)
+static enum dol_err commit(struct complete *c, uint8_t *versioning)
 {
     uint8_t end[UPLOAD_END_BODY_BYTES_MAX];
     struct append_record records[2];
@@ -183,18 +183,19 @@ static enum dol_err commit(struct complete *c)
     c->m.chunk_refs = refs_chunk_bytes(&c->chunks, &c->lists);
     c->m.list_refs = refs_list_bytes(&c->lists);
     upload_end_record(c->bucket, c->req->upload.key, &c->req->upload.id, UPLOAD_COMPLETED, end, &records[1]);
-    return version_commit(c->store, &commit);
+    return version_commit(c->store, &commit, versioning);
 }
 
-static void result_fill(const struct manifest *m, struct complete_result *out)
+static void result_fill(const struct manifest *m, uint8_t versioning, struct complete_result *out)
 {
-    version_result(m, &out->put);
+    version_result(m, versioning, &out->put);
     out->checksum = m->checksum;
 }
 
 /* One attempt, from what the upload's record says. */
 static enum dol_err attempt(struct complete *c, const struct upload_body *u, struct complete_result *out)
 {
+    uint8_t versioning;
     enum dol_err err = manifest_template_decode(u->manifest, &c->m);
     if (err == DOL_OK)
         err = condition_check_early(c->store, c->bucket, c->req->upload.key, &c->req->condition);
@@ -206,9 +207,9 @@ static enum dol_err attempt(struct complete *c, const struct upload_body *u, str
     if (err == DOL_OK)
         err = complete_refs_gather(c);
     if (err == DOL_OK)
-        err = commit(c);
+        err = commit(c, &versioning);
     if (err == DOL_OK)
-        result_fill(&c->m, out);
+        result_fill(&c->m, versioning, out);
     ref_array_free(&c->chunks);
     ref_array_free(&c->lists);
     return err;
@@ -236,13 +237,14 @@ static bool same_parts(const struct complete_request *req, const struct manifest
 static enum dol_err answer_again(struct complete *c, struct complete_result *out)
 {
     struct manifest m;
+    struct bucket_ref ref;
     void *body;
     const struct upload_id *id = &c->req->upload.id;
-    enum dol_err err = store_version_get(c->store, c->bucket, c->req->upload.key, NULL, &m, &body);
+    enum dol_err err = store_version_find(c->store, c->req->upload.bucket, c->req->upload.key, NULL, &ref, &m, &body);
     if (err != DOL_OK)
         return err == DOL_ENOTFOUND ? DOL_ENOUPLOAD : err;
     if (bytes_equal(m.upload_id, bytes_of(id->b, sizeof id->b)) && same_parts(c->req, &m))
-        result_fill(&m, out);
+        result_fill(&m, ref.versioning, out);
     else
         err = DOL_ENOUPLOAD;
     free(body);

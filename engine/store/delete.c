@@ -1,4 +1,8 @@
-/* Deleting: under the key's gate, asked of retention_allows(), one record that says which version is gone. */
+/*
+ * Deleting, under the key's gate. A version that is named goes for good, if retention_allows() it: one record says so.
+ * Without a name it depends on the bucket: where versions are kept a delete marker becomes the current one, elsewhere
+ * the object is gone.
+ */
 #include <stdlib.h>
 
 #include "dol_assert.h"
@@ -17,36 +21,60 @@ static enum dol_err append_delete(struct store *s, uint64_t bucket, struct bytes
     return store_append_body(s, RECORD_DELETE, bytes_of(buf, w.len));
 }
 
-static enum dol_err delete_locked(struct store *s, struct bytes bucket_name, uint64_t bucket, struct bytes key,
-                                  const struct delete_request *req, struct delete_result *out)
+static enum dol_err delete_version(struct store *s, const struct bucket_ref *bucket, const struct delete_request *req,
+                                   struct delete_result *out)
 {
-    const struct version_id *version = req->version;
     struct manifest m;
     void *body = NULL;
-    uint64_t again;
-    /* the bucket may have been deleted, or deleted and made anew, before the gate was entered */
-    enum dol_err err = store_bucket_id(s, bucket_name, &again);
-    if (err == DOL_OK && again != bucket)
-        err = DOL_ENOBUCKET;
-    if (err != DOL_OK)
-        return err;
-    err = store_version_get(s, bucket, key, NULL, &m, &body);
+    enum dol_err err = store_version_get(s, bucket->id, req->key, req->version, &m, &body);
     if (err == DOL_ENOTFOUND)
         return condition_check(&req->condition, NULL);
-    if (err != DOL_OK)
-        return err;
-    err = condition_check(&req->condition, &m);
-    bool wanted = version == NULL || memcmp(version, &m.version, sizeof *version) == 0;
-    wanted = wanted && err == DOL_OK;
-    if (wanted &&
+    if (err == DOL_OK)
+        err = condition_check(&req->condition, &m);
+    if (err == DOL_OK &&
         !retention_allows(&m.retention, RETENTION_ACT_DESTROY, RETENTION_RIGHT_NONE, pool_compliance_now_s(s->pool)))
         err = DOL_ERETAINED;
-    else if (wanted) {
-        err = append_delete(s, bucket, key, &m.version);
-        out->existed = err == DOL_OK;
+    if (err == DOL_OK)
+        err = append_delete(s, bucket->id, req->key, &m.version);
+    if (err == DOL_OK) {
+        out->existed = true;
+        out->delete_marker = (m.flags & MANIFEST_DELETE_MARKER) != 0;
+        version_name(&m, bucket->versioning, &out->version, &out->null_version);
     }
     free(body);
     return err;
+}
+
+static enum dol_err put_marker(struct store *s, const struct bucket_ref *bucket, const struct delete_request *req,
+                               struct delete_result *out)
+{
+    uint8_t versioning;
+    struct append_record record;
+    struct append_group group = {.records = &record, .count = 1};
+    struct manifest m = {.bucket = bucket->id, .key = req->key, .owner = req->owner, .flags = MANIFEST_DELETE_MARKER};
+    const struct version_commit commit = {
+        .bucket_name = req->bucket, .manifest = &m, .condition = &req->condition, .group = &group, .slot = &record};
+    enum dol_err err = version_commit_gated(s, &commit, &versioning);
+    if (err == DOL_OK) {
+        out->delete_marker = true;
+        version_name(&m, versioning, &out->version, &out->null_version);
+    }
+    return err;
+}
+
+/* With the gate held. */
+static enum dol_err delete_gated(struct store *s, uint64_t id, const struct delete_request *req,
+                                 struct delete_result *out)
+{
+    struct bucket_ref bucket;
+    /* the bucket may have been deleted, or deleted and made anew, before the gate was entered */
+    enum dol_err err = store_bucket_ref(s, req->bucket, &bucket);
+    if (err == DOL_OK && bucket.id != id)
+        err = DOL_ENOBUCKET;
+    if (err != DOL_OK)
+        return err;
+    return req->version == NULL && bucket.versioning != BUCKET_VERSIONING_OFF ? put_marker(s, &bucket, req, out)
+                                                                              : delete_version(s, &bucket, req, out);
 }
 
 enum dol_err store_object_delete(struct store *s, const struct delete_request *req, struct delete_result *out)
@@ -61,7 +89,7 @@ enum dol_err store_object_delete(struct store *s, const struct delete_request *r
         err = gates_enter_key(s->gates, id, req->key, &gate);
     if (err != DOL_OK)
         return err;
-    err = delete_locked(s, req->bucket, id, req->key, req, out);
+    err = delete_gated(s, id, req, out);
     gates_leave(s->gates, &gate);
     if (err == DOL_OK)
         atomic_fetch_add(&s->stats.deletes, 1);

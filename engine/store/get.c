@@ -6,6 +6,7 @@
 
 #include "cursor.h"
 #include "dol_assert.h"
+#include "version.h"
 
 #define OBJECT_MAGIC 0x4f424a43u
 
@@ -19,15 +20,14 @@ struct object {
     struct cursor cursor;
 };
 
-void store_object_info_fill(const struct manifest *m, struct object_info *out)
+void store_object_info_fill(const struct manifest *m, uint8_t versioning, struct object_info *out)
 {
     memset(out, 0, sizeof *out);
     out->key = m->key;
     out->size = m->size;
     out->mtime_ns = m->mtime_ns;
     out->etag = m->etag;
-    out->version = m->version;
-    out->null_version = (m->flags & MANIFEST_NULL_VERSION) != 0;
+    version_name(m, versioning, &out->version, &out->null_version);
     out->delete_marker = (m->flags & MANIFEST_DELETE_MARKER) != 0;
     out->owner = m->owner;
     memcpy(out->headers, m->headers, sizeof out->headers);
@@ -46,11 +46,12 @@ enum dol_err store_object_open(struct store *s, struct bytes bucket, struct byte
     o->magic = OBJECT_MAGIC;
     o->store = s;
     pin_begin(&s->pins, &o->pin, PIN_READ);
-    enum dol_err err = store_version_find(s, bucket, key, version, &o->manifest, &o->body);
-    if (err == DOL_OK && version == NULL && (o->manifest.flags & MANIFEST_DELETE_MARKER))
-        err = DOL_ENOTFOUND;
+    struct bucket_ref ref;
+    enum dol_err err = store_version_find(s, bucket, key, version, &ref, &o->manifest, &o->body);
+    if (err == DOL_ENOTFOUND && version != NULL)
+        err = DOL_ENOVERSION;
     if (err == DOL_OK) {
-        store_object_info_fill(&o->manifest, &o->info);
+        store_object_info_fill(&o->manifest, ref.versioning, &o->info);
         cursor_init(&o->cursor, s, &o->manifest);
         *out = o;
         return DOL_OK;

@@ -9,7 +9,7 @@ struct lister {
     const struct list_request *req;
     struct list_scope scope;
     struct index_view *view;
-    uint64_t bucket;
+    struct bucket_ref bucket;
     struct list_position at;
 };
 
@@ -21,7 +21,7 @@ static enum dol_err next_object(struct lister *l, uint8_t *key, size_t *key_len,
         if (l->at.at_end)
             return DOL_ENOTFOUND;
         enum dol_err err =
-            index_object_next(l->view, l->bucket, list_position_key(&l->at), l->at.inclusive, key, key_len, &o);
+            index_object_next(l->view, l->bucket.id, list_position_key(&l->at), l->at.inclusive, key, key_len, &o);
         if (err != DOL_OK)
             return err;
         struct bytes k = bytes_of(key, *key_len);
@@ -51,7 +51,7 @@ static enum dol_err list_page(struct lister *l, object_list_fn *fn, void *arg, b
         struct object_info info;
         struct bytes entry = bytes_of(key, fold ? fold : key_len);
         if (fold == 0)
-            store_object_info_fill(&m, &info);
+            store_object_info_fill(&m, l->bucket.versioning, &info);
         if (given == l->req->max_entries || !fn(arg, entry, fold ? NULL : &info)) {
             *truncated = true;
             return DOL_OK;
@@ -73,7 +73,7 @@ enum dol_err store_object_list(struct store *s, const struct list_request *req, 
     struct lister l = {.req = req, .scope = {req->prefix, req->delimiter}};
     *truncated = false;
     *last_len = 0;
-    enum dol_err err = store_bucket_id(s, req->bucket, &l.bucket);
+    enum dol_err err = store_bucket_ref(s, req->bucket, &l.bucket);
     if (err == DOL_OK && req->after.len > OBJECT_KEY_BYTES_MAX)
         err = DOL_EINVAL;
     if (err == DOL_OK && req->prefix.len > OBJECT_KEY_BYTES_MAX)

@@ -195,6 +195,7 @@ void put_row_fini(struct put_row *row)
 enum dol_err store_put_finish(struct put *put, const struct put_finish *fin, struct put_result *out)
 {
     struct put_chunk *last;
+    uint8_t versioning;
     struct manifest m = {.bucket = put->bucket, .size = put->size, .checksum = fin->checksum};
     dol_assert_magic(put, PUT_MAGIC);
     dol_assert(put->part_number == 0);
@@ -211,11 +212,11 @@ enum dol_err store_put_finish(struct put *put, const struct put_finish *fin, str
                                               .condition = &put->request.condition,
                                               .group = row.group,
                                               .slot = row.slot};
-        err = version_commit(put->store, &commit);
+        err = version_commit(put->store, &commit, &versioning);
         put_row_fini(&row);
     }
     if (err == DOL_OK) {
-        version_result(&m, out);
+        version_result(&m, versioning, out);
         atomic_fetch_add(&put->store->stats.puts, 1);
         atomic_fetch_add(&put->store->stats.bytes_in, m.size);
     }

@@ -265,22 +265,41 @@ enum dol_err store_append_body(struct store *s, uint8_t kind, struct bytes body)
     return store_append(s, &group);
 }
 
-static enum dol_err view_bucket(struct index_view *view, struct bytes name, uint64_t *id)
+static enum dol_err view_bucket(struct index_view *view, struct bytes name, struct bucket_ref *out)
 {
     struct bucket_body b;
     enum dol_err err = index_bucket_by_name(view, name, &b);
     if (err == DOL_OK)
-        *id = b.id;
+        *out = (struct bucket_ref){b.id, b.versioning};
     return err == DOL_ENOTFOUND ? DOL_ENOBUCKET : err;
+}
+
+/* A key's versions are looked through, newest first: nothing says which one it is. */
+enum dol_err view_null_version(struct index_view *view, uint64_t bucket, struct bytes key, struct index_object *out)
+{
+    struct version_id seen;
+    struct index_version_position at = {.key = key, .inclusive = true};
+    for (;;) {
+        struct manifest m;
+        enum dol_err err = index_version_next(view, bucket, &at, out);
+        if (err == DOL_OK)
+            err = manifest_decode(out->body, &m);
+        if (err == DOL_OK && !bytes_equal(m.key, key))
+            err = DOL_ENOTFOUND;
+        if (err != DOL_OK || (m.flags & MANIFEST_NULL_VERSION) != 0)
+            return err;
+        seen = m.version;
+        at = (struct index_version_position){.key = key, .version = &seen};
+    }
 }
 
 static enum dol_err view_version(struct index_view *view, uint64_t bucket, struct bytes key,
                                  const struct version_id *version, void **body, size_t *len)
 {
     struct index_object o;
-    if (version != NULL && memcmp(version, &version_id_null, sizeof *version) == 0)
-        version = NULL; /* no bucket keeps versions yet: the null version is the current one */
-    enum dol_err err = index_object_get(view, bucket, key, version, &o);
+    enum dol_err err = version != NULL && version_id_equal(version, &version_id_null)
+                           ? view_null_version(view, bucket, key, &o)
+                           : index_object_get(view, bucket, key, version, &o);
     if (err != DOL_OK)
         return err;
     *body = malloc(o.body.len);
@@ -302,14 +321,23 @@ static enum dol_err decode_copy(void **body, size_t len, struct manifest *out)
     return err;
 }
 
-enum dol_err store_bucket_id(struct store *s, struct bytes name, uint64_t *id)
+enum dol_err store_bucket_ref(struct store *s, struct bytes name, struct bucket_ref *out)
 {
     struct index_view *view;
     enum dol_err err = index_view_begin(s->index, &view);
     if (err != DOL_OK)
         return err;
-    err = view_bucket(view, name, id);
+    err = view_bucket(view, name, out);
     index_view_end(view);
+    return err;
+}
+
+enum dol_err store_bucket_id(struct store *s, struct bytes name, uint64_t *id)
+{
+    struct bucket_ref ref;
+    enum dol_err err = store_bucket_ref(s, name, &ref);
+    if (err == DOL_OK)
+        *id = ref.id;
     return err;
 }
 
@@ -328,18 +356,18 @@ enum dol_err store_version_get(struct store *s, uint64_t bucket, struct bytes ke
 }
 
 enum dol_err store_version_find(struct store *s, struct bytes bucket, struct bytes key,
-                                const struct version_id *version, struct manifest *out, void **body)
+                                const struct version_id *version, struct bucket_ref *ref, struct manifest *out,
+                                void **body)
 {
     struct index_view *view;
     size_t len = 0;
-    uint64_t id;
     *body = NULL;
     enum dol_err err = index_view_begin(s->index, &view);
     if (err != DOL_OK)
         return err;
-    err = view_bucket(view, bucket, &id);
+    err = view_bucket(view, bucket, ref);
     if (err == DOL_OK)
-        err = view_version(view, id, key, version, body, &len);
+        err = view_version(view, ref->id, key, version, body, &len);
     index_view_end(view);
     return err == DOL_OK ? decode_copy(body, len, out) : err;
 }

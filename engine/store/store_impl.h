@@ -85,21 +85,32 @@ DOL_MUST_CHECK enum dol_err store_wait_for_index(struct store *s);
 /* [await] Appends one record whose body is `body`. */
 DOL_MUST_CHECK enum dol_err store_append_body(struct store *s, uint8_t kind, struct bytes body);
 
-/* A version of a key (NULL: the newest, which may be a delete marker), copied out of the index: the caller frees *body.
- * ENOTFOUND. */
+struct bucket_ref {
+    uint64_t id;
+    uint8_t versioning; /* enum bucket_versioning */
+};
+
+/* A version of a key (NULL: the newest, which may be a delete marker; version_id_null: the null version), copied out of
+ * the index: the caller frees *body. ENOTFOUND. */
 DOL_MUST_CHECK enum dol_err store_version_get(struct store *s, uint64_t bucket, struct bytes key,
                                               const struct version_id *version, struct manifest *out, void **body);
 /* The same, by the bucket's name, in one view. ENOBUCKET, too. */
 DOL_MUST_CHECK enum dol_err store_version_find(struct store *s, struct bytes bucket, struct bytes key,
-                                               const struct version_id *version, struct manifest *out, void **body);
+                                               const struct version_id *version, struct bucket_ref *ref,
+                                               struct manifest *out, void **body);
+/* The null version of a key, in a view. ENOTFOUND. */
+DOL_MUST_CHECK enum dol_err view_null_version(struct index_view *view, uint64_t bucket, struct bytes key,
+                                              struct index_object *out);
 /* ENOBUCKET. */
 DOL_MUST_CHECK enum dol_err store_bucket_id(struct store *s, struct bytes name, uint64_t *id);
+DOL_MUST_CHECK enum dol_err store_bucket_ref(struct store *s, struct bytes name, struct bucket_ref *out);
 
 /* [await] The record of a chunk or list (kind RECORD_CHUNK or RECORD_CHUNK_LIST) by hash: opened, and checked to be the
  * one asked for. ENOTFOUND, as pool_read_record(). */
 DOL_MUST_CHECK enum dol_err store_read_chunk(struct store *s, uint8_t kind, const struct sha256 *hash,
                                              struct record_read *out);
 
-void store_object_info_fill(const struct manifest *m, struct object_info *out);
+/* versioning: of its bucket, which decides what its version is called. */
+void store_object_info_fill(const struct manifest *m, uint8_t versioning, struct object_info *out);
 
 #endif

@@ -60,42 +60,63 @@ static struct version_id next_version(const struct manifest *previous)
     return v;
 }
 
-/* In a bucket without versioning the new version is the null version and takes the place of the one there is. */
-static enum dol_err place_version(struct store *s, const struct version_commit *c, const struct manifest *current)
+/* The null version that a new one takes the place of: body is the caller's to free. ENOTFOUND: there is none. */
+static enum dol_err find_replaced(struct store *s, const struct manifest *m, uint8_t versioning,
+                                  const struct manifest *current, struct manifest *out, void **body)
 {
-    struct manifest *m = c->manifest;
-    if (current != NULL && !retention_allows(&current->retention, RETENTION_ACT_DESTROY, RETENTION_RIGHT_NONE,
-                                             pool_compliance_now_s(s->pool)))
-        return DOL_ERETAINED;
-    m->version = next_version(current);
-    m->flags = MANIFEST_NULL_VERSION;
-    m->mtime_ns = clock_realtime_ns();
+    if (current == NULL || versioning == BUCKET_VERSIONING_ENABLED)
+        return DOL_ENOTFOUND;
+    if ((current->flags & MANIFEST_NULL_VERSION) == 0)
+        return store_version_get(s, m->bucket, m->key, &version_id_null, out, body);
+    *out = *current;
+    return DOL_OK;
+}
+
+static enum dol_err place_version(struct store *s, struct manifest *m, uint8_t versioning,
+                                  const struct manifest *current)
+{
+    struct manifest replaced;
+    void *body = NULL;
+    enum dol_err err = find_replaced(s, m, versioning, current, &replaced, &body);
     memset(&m->replaces, 0, sizeof m->replaces);
-    if (current != NULL)
-        m->replaces = current->version;
+    if (err == DOL_OK) {
+        m->replaces = replaced.version;
+        if (!retention_allows(&replaced.retention, RETENTION_ACT_DESTROY, RETENTION_RIGHT_NONE,
+                              pool_compliance_now_s(s->pool)))
+            err = DOL_ERETAINED;
+    }
+    free(body);
+    if (err != DOL_OK && err != DOL_ENOTFOUND)
+        return err;
+    m->version = next_version(current);
+    m->flags &= MANIFEST_DELETE_MARKER;
+    if (versioning != BUCKET_VERSIONING_ENABLED)
+        m->flags |= MANIFEST_NULL_VERSION;
+    m->mtime_ns = clock_realtime_ns();
     return DOL_OK;
 }
 
 /* With the gate held: whether it may come, and what it replaces. */
-static enum dol_err decide(struct store *s, const struct version_commit *c)
+static enum dol_err decide(struct store *s, const struct version_commit *c, uint8_t *versioning)
 {
     struct manifest current;
     void *body = NULL;
-    uint64_t bucket;
-    enum dol_err err = store_bucket_id(s, c->bucket_name, &bucket);
-    if (err == DOL_OK && bucket != c->manifest->bucket)
+    struct bucket_ref bucket;
+    enum dol_err err = store_bucket_ref(s, c->bucket_name, &bucket);
+    if (err == DOL_OK && bucket.id != c->manifest->bucket)
         err = DOL_ENOBUCKET;
     if (err == DOL_OK && c->check != NULL)
         err = c->check(c->check_arg);
     if (err != DOL_OK)
         return err;
-    err = store_version_get(s, bucket, c->manifest->key, NULL, &current, &body);
+    *versioning = bucket.versioning;
+    err = store_version_get(s, bucket.id, c->manifest->key, NULL, &current, &body);
     if (err != DOL_OK && err != DOL_ENOTFOUND)
         return err;
     const struct manifest *found = err == DOL_OK ? &current : NULL;
     err = condition_check(c->condition, found);
     if (err == DOL_OK)
-        err = place_version(s, c, found);
+        err = place_version(s, c->manifest, bucket.versioning, found);
     free(body);
     return err;
 }
@@ -117,15 +138,11 @@ static enum dol_err encode_manifest(const struct manifest *m, uint8_t **buf, siz
     return w.overflow ? DOL_ETOOLARGE : DOL_OK;
 }
 
-enum dol_err version_commit(struct store *s, const struct version_commit *c)
+enum dol_err version_commit_gated(struct store *s, const struct version_commit *c, uint8_t *versioning)
 {
-    struct gate_hold gate;
     uint8_t *body = NULL;
     size_t len = 0;
-    enum dol_err err = gates_enter_key(s->gates, c->manifest->bucket, c->manifest->key, &gate);
-    if (err != DOL_OK)
-        return err;
-    err = decide(s, c);
+    enum dol_err err = decide(s, c, versioning);
     if (err == DOL_OK)
         err = encode_manifest(c->manifest, &body, &len);
     if (err == DOL_OK) {
@@ -134,12 +151,30 @@ enum dol_err version_commit(struct store *s, const struct version_commit *c)
             (struct append_record){.kind = RECORD_MANIFEST, .parts = {payload}, .part_count = 1, .payload = payload};
         err = store_append(s, c->group);
     }
-    gates_leave(s->gates, &gate);
     free(body);
     return err;
 }
 
-void version_result(const struct manifest *m, struct put_result *out)
+enum dol_err version_commit(struct store *s, const struct version_commit *c, uint8_t *versioning)
+{
+    struct gate_hold gate;
+    enum dol_err err = gates_enter_key(s->gates, c->manifest->bucket, c->manifest->key, &gate);
+    if (err != DOL_OK)
+        return err;
+    err = version_commit_gated(s, c, versioning);
+    gates_leave(s->gates, &gate);
+    return err;
+}
+
+void version_name(const struct manifest *m, uint8_t versioning, struct version_id *version, bool *null_version)
+{
+    bool null = (m->flags & MANIFEST_NULL_VERSION) != 0;
+    *null_version = null && versioning != BUCKET_VERSIONING_OFF;
+    *version = null ? (struct version_id){{0}} : m->version;
+}
+
+void version_result(const struct manifest *m, uint8_t versioning, struct put_result *out)
 {
     *out = (struct put_result){.etag = m->etag, .size = m->size, .mtime_ns = m->mtime_ns};
+    version_name(m, versioning, &out->version, &out->null_version);
 }

@@ -143,8 +143,6 @@ static enum s3_error attributes_answer(struct s3_request *rq, struct attributes 
 {
     const struct object_info *info = store_object_info(a->object);
     char date[HTTP_DATE_TEXT_MAX];
-    if (info->delete_marker)
-        return S3_ERR_METHOD_NOT_ALLOWED;
     enum s3_error error = S3_ERR_NONE;
     if (a->wanted & ATTRIBUTE_OBJECT_PARTS)
         error = attributes_collect_parts(rq, a);
@@ -152,8 +150,7 @@ static enum s3_error attributes_answer(struct s3_request *rq, struct attributes 
         return error;
     http_date_format(info->mtime_ns / 1000000000, date);
     s3_reply_header_bytes(rq, "Last-Modified", s3_bytes_of(date));
-    if (!info->null_version)
-        s3_reply_version(rq, "x-amz-version-id", &info->version, false);
+    s3_reply_version(rq, "x-amz-version-id", &info->version, info->null_version);
     return s3_reply_xml(rq, 200, attributes_document, a);
 }
 

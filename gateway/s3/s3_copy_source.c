@@ -24,9 +24,7 @@ static enum s3_error source_read_version(struct s3_request *rq, struct s3_copy_s
     if (!s3_bytes_have_prefix(query, prefix))
         return source_fail(rq, "Copy Source must mention the source bucket and key: sourcebucket/sourcekey");
     struct bytes id = bytes_of((const char *)query.data + sizeof prefix - 1, query.len - (sizeof prefix - 1));
-    if (bytes_equal_str(id, "null"))
-        source->version_storage = version_id_null;
-    else if (!s3_version_parse(id, &source->version_storage))
+    if (!s3_version_parse(id, &source->version_storage))
         return source_fail(rq, "Invalid version id specified");
     source->version = &source->version_storage;
     return S3_ERR_NONE;
@@ -95,7 +93,7 @@ static enum s3_error source_open_object(struct s3_request *rq, struct s3_copy_so
         store_object_open(rq->config->store, source->bucket, source->key, source->version, &source->object);
     if (err != DOL_OK) {
         source->object = NULL;
-        return err == DOL_ENOTFOUND && source->version != NULL ? S3_ERR_NO_SUCH_VERSION : s3_error_of(err);
+        return s3_error_of(err);
     }
     if (!store_object_info(source->object)->delete_marker)
         return S3_ERR_NONE;
@@ -141,8 +139,7 @@ enum s3_error s3_copy_source_transfer(struct s3_copy_source *source, uint64_t of
 void s3_copy_source_headers(struct s3_request *rq, const struct s3_copy_source *source)
 {
     const struct object_info *info = store_object_info(source->object);
-    if (!info->null_version)
-        s3_reply_version(rq, "x-amz-copy-source-version-id", &info->version, false);
+    s3_reply_version(rq, "x-amz-copy-source-version-id", &info->version, info->null_version);
 }
 
 void s3_copy_source_close(struct s3_copy_source *source)

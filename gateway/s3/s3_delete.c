@@ -12,15 +12,8 @@
 #include "s3_reply.h"
 #include "xml_requests.h"
 
-/* Room for the hex form of a version id and its terminator. */
-#define VERSION_TEXT_BYTES 33u
 /* Fibers of one DeleteObjects besides its own. */
 #define DELETE_HELPERS_MAX 15u
-
-static void delete_version_text(const struct version_id *version, char out[VERSION_TEXT_BYTES])
-{
-    hex_encode(version->b, sizeof version->b, out);
-}
 
 /* What isn't there is as good as deleted, unless it was to be something. */
 static bool delete_was_fine(const struct delete_request *request, enum dol_err err)
@@ -34,7 +27,7 @@ enum s3_error s3_delete_object(struct s3_request *rq)
     struct version_id storage;
     const struct version_id *version;
     struct delete_result result;
-    struct delete_request request = {.bucket = rq->bucket, .key = rq->key};
+    struct delete_request request = {.bucket = rq->bucket, .key = rq->key, .owner = s3_bytes_of(rq->identity.user_id)};
     enum s3_error error = s3_version_of(rq, &storage, &version);
     if (error == S3_ERR_NONE)
         error = s3_condition_read(rq, &request.condition);
@@ -46,11 +39,10 @@ enum s3_error s3_delete_object(struct s3_request *rq)
         return s3_condition_error(rq, err);
     if (err == DOL_OK && result.delete_marker)
         s3_reply_header(rq, "x-amz-delete-marker", "true");
-    if (err == DOL_OK && !version_id_is_zero(&result.version)) {
-        char text[VERSION_TEXT_BYTES];
-        delete_version_text(&result.version, text);
-        s3_reply_header_bytes(rq, "x-amz-version-id", s3_bytes_of(text));
-    }
+    if (version != NULL) /* there or not: it isn't now */
+        s3_reply_header_bytes(rq, "x-amz-version-id", *s3_param(rq, "versionId"));
+    else if (err == DOL_OK && result.delete_marker)
+        s3_reply_version(rq, "x-amz-version-id", &result.version, result.null_version);
     return s3_reply_begin(rq, 204, S3_NO_LENGTH);
 }
 
@@ -84,14 +76,15 @@ static void delete_outcome_of(const struct s3_request *rq, const struct xml_dele
         outcome->message = "LastModifiedTime and Size are conditions of directory buckets";
         return;
     }
-    if (object->version_id.len > 0 && !bytes_equal_str(object->version_id, "null")) {
+    if (object->version_id.len > 0) {
         if (!s3_version_parse(object->version_id, &storage)) {
             outcome->error = S3_ERR_NO_SUCH_VERSION;
             return;
         }
         version = &storage;
     }
-    struct delete_request request = {.bucket = rq->bucket, .key = object->key, .version = version};
+    struct delete_request request = {
+        .bucket = rq->bucket, .key = object->key, .version = version, .owner = s3_bytes_of(rq->identity.user_id)};
     if (object->etag.len > 0)
         request.condition = s3_condition_of_etag(object->etag);
     enum dol_err err = store_object_delete(rq->config->store, &request, &outcome->result);
@@ -133,14 +126,14 @@ static void delete_all(struct delete_answer *answer)
 static void delete_write_deleted(struct xml_writer *w, const struct xml_delete_object *object,
                                  const struct delete_result *result)
 {
-    char text[VERSION_TEXT_BYTES];
+    char text[S3_VERSION_TEXT_MAX];
     xml_write_open(w, "Deleted");
     xml_write_text(w, "Key", object->key);
     if (object->version_id.len > 0)
         xml_write_text(w, "VersionId", object->version_id);
     if (result->delete_marker) {
         xml_write_bool(w, "DeleteMarker", true);
-        delete_version_text(&result->version, text);
+        s3_version_format(&result->version, text);
         xml_write_str(w, "DeleteMarkerVersionId", text);
     }
     xml_write_close(w, "Deleted");

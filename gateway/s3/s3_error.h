@@ -24,6 +24,7 @@
     X(BUCKET_NOT_EMPTY, "BucketNotEmpty", 409, "The bucket you tried to delete is not empty")                          \
     X(ENTITY_TOO_LARGE, "EntityTooLarge", 400, "Your proposed upload exceeds the maximum allowed size")                \
     X(ENTITY_TOO_SMALL, "EntityTooSmall", 400, "Your proposed upload is smaller than the minimum allowed size")        \
+    X(ILLEGAL_VERSIONING, "IllegalVersioningConfigurationException", 400, "The Versioning element must be specified")  \
     X(ILLEGAL_LOCATION, "IllegalLocationConstraintException", 400,                                                     \
       "The location constraint is incompatible for the region specific endpoint this request was sent to.")            \
     X(INCOMPLETE_BODY, "IncompleteBody", 400,                                                                          \

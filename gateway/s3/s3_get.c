@@ -54,11 +54,8 @@ static enum s3_error get_conditions(struct s3_request *rq, const struct object *
 
 static enum s3_error get_answer(struct s3_request *rq, struct object *object)
 {
-    const struct object_info *info = store_object_info(object);
     struct s3_part part;
     bool answered;
-    if (info->delete_marker)
-        return S3_ERR_METHOD_NOT_ALLOWED;
     enum s3_error error = get_conditions(rq, object, &answered);
     if (error != S3_ERR_NONE || answered)
         return error;

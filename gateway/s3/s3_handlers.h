@@ -14,9 +14,10 @@ s3_handler_fn s3_create_bucket;
 s3_handler_fn s3_head_bucket;
 s3_handler_fn s3_delete_bucket;
 
-/* s3_settings.c: statements about buckets and objects that are true of every one of them */
+/* s3_settings.c: versioning, and statements about buckets and objects that are true of every one of them */
 s3_handler_fn s3_get_bucket_location;
 s3_handler_fn s3_get_bucket_versioning;
+s3_handler_fn s3_put_bucket_versioning;
 s3_handler_fn s3_get_bucket_acl;
 s3_handler_fn s3_get_bucket_request_payment;
 s3_handler_fn s3_get_bucket_logging;
@@ -27,6 +28,9 @@ s3_handler_fn s3_get_object_tagging;
 /* s3_list.c */
 s3_handler_fn s3_list_objects_v1;
 s3_handler_fn s3_list_objects_v2;
+
+/* s3_version_list.c */
+s3_handler_fn s3_list_versions;
 
 /* s3_get.c */
 s3_handler_fn s3_get_object;

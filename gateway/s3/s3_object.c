@@ -34,11 +34,15 @@ enum s3_error s3_object_open(struct s3_request *rq, struct object **object)
         return error;
     enum dol_err err = store_object_open(rq->config->store, rq->bucket, rq->key, version, object);
     if (err != DOL_OK)
-        return err == DOL_ENOTFOUND && version != NULL ? S3_ERR_NO_SUCH_VERSION : s3_error_of(err);
-    if (version != NULL || !store_object_info(*object)->delete_marker)
+        return s3_error_of(err);
+    const struct object_info *info = store_object_info(*object);
+    if (!info->delete_marker)
         return S3_ERR_NONE;
+    rq->fault.delete_marker = true;
+    rq->fault.version = info->version;
+    rq->fault.null_version = info->null_version;
     store_object_close(*object);
-    return S3_ERR_NO_SUCH_KEY;
+    return version != NULL ? S3_ERR_METHOD_NOT_ALLOWED : S3_ERR_NO_SUCH_KEY;
 }
 
 /* ---- conditions ---- */
@@ -260,8 +264,7 @@ enum s3_error s3_object_headers(struct s3_request *rq, const struct object *obje
     s3_reply_header(rq, "Last-Modified", s3_text(rq, "%s", date));
     s3_reply_header(rq, "ETag", s3_text(rq, "\"%s\"", etag));
     s3_reply_header(rq, "Accept-Ranges", "bytes");
-    if (!info->null_version)
-        s3_reply_version(rq, "x-amz-version-id", &info->version, false);
+    s3_reply_version(rq, "x-amz-version-id", &info->version, info->null_version);
     if (info->storage_class != STORAGE_CLASS_STANDARD)
         s3_reply_header(rq, "x-amz-storage-class", s3_storage_class_name(info->storage_class));
     if (part->parts_count > 0)

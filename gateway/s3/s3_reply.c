@@ -41,13 +41,11 @@ void s3_reply_header_u64(struct s3_request *rq, const char *name, uint64_t value
 
 void s3_reply_version(struct s3_request *rq, const char *name, const struct version_id *version, bool null_version)
 {
-    char text[2 * sizeof version->b + 1];
-    if (null_version) {
-        s3_reply_header(rq, name, "null");
-    } else if (!version_id_is_zero(version)) {
-        hex_encode(version->b, sizeof version->b, text);
-        s3_reply_header_bytes(rq, name, s3_bytes_of(text));
-    }
+    char text[S3_VERSION_TEXT_MAX];
+    if (!null_version && version_id_is_zero(version))
+        return;
+    s3_version_format(version, text);
+    s3_reply_header_bytes(rq, name, s3_bytes_of(text));
 }
 
 enum s3_error s3_reply_begin(struct s3_request *rq, unsigned status, uint64_t content_length)
@@ -151,6 +149,12 @@ static void reply_error_headers(struct s3_request *rq, enum s3_error error)
             s3_reply_header(rq, "Content-Range",
                             s3_text(rq, "bytes */%.*s", (int)rq->fault.details[i].value.len,
                                     (const char *)rq->fault.details[i].value.data));
+    }
+    if (rq->fault.delete_marker) {
+        s3_reply_header(rq, "x-amz-delete-marker", "true");
+        s3_reply_version(rq, "x-amz-version-id", &rq->fault.version, rq->fault.null_version);
+        if (error == S3_ERR_METHOD_NOT_ALLOWED)
+            s3_reply_header(rq, "Allow", "DELETE");
     }
     if (error == S3_ERR_NO_SUCH_BUCKET || rq->bucket.len == 0)
         return;

@@ -115,15 +115,27 @@ const char *s3_text(struct s3_request *rq, const char *format, ...)
 
 bool s3_version_parse(struct bytes text, struct version_id *out)
 {
+    if (bytes_equal_str(text, "null")) {
+        *out = version_id_null;
+        return true;
+    }
     return text.len == 2 * sizeof out->b && hex_decode(text.data, text.len, out->b, sizeof out->b) &&
-           !version_id_is_zero(out);
+           !version_id_is_zero(out) && !version_id_equal(out, &version_id_null);
+}
+
+void s3_version_format(const struct version_id *version, char out[S3_VERSION_TEXT_MAX])
+{
+    if (version_id_is_zero(version))
+        memcpy(out, "null", sizeof "null");
+    else
+        hex_encode(version->b, sizeof version->b, out);
 }
 
 enum s3_error s3_version_of(struct s3_request *rq, struct version_id *storage, const struct version_id **version)
 {
     *version = NULL;
     const struct bytes *text = s3_param(rq, "versionId");
-    if (text == NULL || bytes_equal_str(*text, "null"))
+    if (text == NULL)
         return S3_ERR_NONE;
     if (text->len == 0)
         return s3_fail_argument(rq, "Version id cannot be the empty string", "versionId", *text);

@@ -29,6 +29,9 @@ struct s3_fault {
         struct bytes value;
     } details[S3_FAULT_DETAILS_MAX];
     unsigned detail_count;
+    bool delete_marker; /* it is one that the request came upon: its name is told */
+    struct version_id version;
+    bool null_version;
 };
 
 struct s3_request {
@@ -79,12 +82,13 @@ void s3_fault_detail(struct s3_request *rq, const char *name, struct bytes value
 /* The formatted text lives in the arena; NULL when that is full. */
 const char *s3_text(struct s3_request *rq, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/*
- * ?versionId: *version NULL when absent or "null" (the null version of a bucket without versioning is its current one),
- * else points to *storage. InvalidArgument.
- */
+/* ?versionId: *version NULL when absent, else points to *storage; "null" gives version_id_null. InvalidArgument. */
 DOL_MUST_CHECK enum s3_error s3_version_of(struct s3_request *rq, struct version_id *storage,
                                            const struct version_id **version);
+#define S3_VERSION_TEXT_MAX 33u
+/* As clients see it: 32 hex digits; "null" for one without an id of its own (zero). */
+void s3_version_format(const struct version_id *version, char out[S3_VERSION_TEXT_MAX]);
+/* 32 hex digits, or "null". */
 DOL_MUST_CHECK bool s3_version_parse(struct bytes text, struct version_id *out);
 
 #endif

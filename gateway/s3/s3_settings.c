@@ -1,8 +1,11 @@
-/* Sub-resources that tools ask for on their way, answered with what is true of every bucket and object here. */
+/* Versioning of a bucket, and sub-resources that tools ask for on their way, answered with what is true of every bucket
+ * and object here. */
 #include "s3_handlers.h"
 
+#include "s3_body.h"
 #include "s3_object.h"
 #include "s3_reply.h"
+#include "xml_requests.h"
 
 static enum s3_error settings_bucket(struct s3_request *rq, struct bucket_info *bucket)
 {
@@ -52,6 +55,33 @@ enum s3_error s3_get_bucket_versioning(struct s3_request *rq)
     struct bucket_info bucket;
     enum s3_error error = settings_bucket(rq, &bucket);
     return error != S3_ERR_NONE ? error : s3_reply_xml(rq, 200, versioning_document, &bucket.versioning);
+}
+
+/* MFA delete needs devices of AWS: it can't be on. */
+enum s3_error s3_put_bucket_versioning(struct s3_request *rq)
+{
+    struct bytes document;
+    struct xml_versioning request;
+    bool has_integrity;
+    uint8_t versioning;
+    enum s3_error error = s3_body_document(rq, S3_DOCUMENT_BYTES_MAX, &document, &has_integrity);
+    if (error != S3_ERR_NONE)
+        return error;
+    enum dol_err err = xml_parse_versioning(document, rq->arena, &request);
+    if (err != DOL_OK)
+        return err == DOL_ENOMEM ? S3_ERR_SLOW_DOWN : S3_ERR_MALFORMED_XML;
+    if (bytes_equal_str(request.mfa_delete, "Enabled"))
+        return s3_fail(rq, S3_ERR_NOT_IMPLEMENTED, "MfaDelete is not offered");
+    if (request.status.len == 0)
+        return S3_ERR_ILLEGAL_VERSIONING;
+    if (bytes_equal_str(request.status, "Enabled"))
+        versioning = BUCKET_VERSIONING_ENABLED;
+    else if (bytes_equal_str(request.status, "Suspended"))
+        versioning = BUCKET_VERSIONING_SUSPENDED;
+    else
+        return S3_ERR_MALFORMED_XML;
+    err = store_bucket_set_versioning(rq->config->store, rq->bucket, versioning);
+    return err != DOL_OK ? s3_error_of(err) : s3_reply_begin(rq, 200, 0);
 }
 
 static void request_payment_document(struct xml_writer *w, const struct s3_request *rq, const void *arg)
@@ -122,22 +152,10 @@ enum s3_error s3_get_bucket_acl(struct s3_request *rq)
     return s3_reply_xml(rq, 200, acl_document, &owner);
 }
 
-/* A missing object is said to be missing, and a delete marker has no settings. */
-static enum s3_error settings_object(struct s3_request *rq, struct object **object)
-{
-    enum s3_error error = s3_object_open(rq, object);
-    if (error != S3_ERR_NONE)
-        return error;
-    if (!store_object_info(*object)->delete_marker)
-        return S3_ERR_NONE;
-    store_object_close(*object);
-    return S3_ERR_METHOD_NOT_ALLOWED;
-}
-
 enum s3_error s3_get_object_acl(struct s3_request *rq)
 {
     struct object *object;
-    enum s3_error error = settings_object(rq, &object);
+    enum s3_error error = s3_object_open(rq, &object);
     if (error != S3_ERR_NONE)
         return error;
     struct bytes owner = store_object_info(object)->owner;
@@ -160,7 +178,7 @@ static void tagging_document(struct xml_writer *w, const struct s3_request *rq, 
 enum s3_error s3_get_object_tagging(struct s3_request *rq)
 {
     struct object *object;
-    enum s3_error error = settings_object(rq, &object);
+    enum s3_error error = s3_object_open(rq, &object);
     if (error != S3_ERR_NONE)
         return error;
     error = s3_reply_xml(rq, 200, tagging_document, NULL);

@@ -1,4 +1,4 @@
-/* DeleteObjects, CompleteMultipartUpload and CreateBucket bodies. */
+/* DeleteObjects, CompleteMultipartUpload, CreateBucket and PutBucketVersioning bodies. */
 #include "xml_requests.h"
 
 #include "hash.h"
@@ -191,5 +191,21 @@ enum dol_err xml_parse_create_bucket(struct bytes body, struct arena *a, struct 
     if (strcmp(root->name, "CreateBucketConfiguration") != 0)
         return DOL_ESYNTAX;
     out->location = xml_child_text(root, "LocationConstraint");
+    return DOL_OK;
+}
+
+/* ---- <VersioningConfiguration> ---- */
+
+enum dol_err xml_parse_versioning(struct bytes body, struct arena *a, struct xml_versioning *out)
+{
+    struct xml_node *root;
+    memset(out, 0, sizeof *out);
+    enum dol_err err = xml_parse_tree(body, &xml_limits_small, a, &root);
+    if (err != DOL_OK)
+        return err;
+    if (strcmp(root->name, "VersioningConfiguration") != 0)
+        return DOL_ESYNTAX;
+    out->status = xml_child_text(root, "Status");
+    out->mfa_delete = xml_child_text(root, "MfaDelete");
     return DOL_OK;
 }

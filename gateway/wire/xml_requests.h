@@ -32,6 +32,14 @@ struct xml_create_bucket {
 /* An empty body is right, and gives no location. Errors as above. */
 DOL_MUST_CHECK enum dol_err xml_parse_create_bucket(struct bytes body, struct arena *a, struct xml_create_bucket *out);
 
+struct xml_versioning {
+    struct bytes status;     /* empty: none given */
+    struct bytes mfa_delete; /* likewise */
+};
+
+/* Errors as above. */
+DOL_MUST_CHECK enum dol_err xml_parse_versioning(struct bytes body, struct arena *a, struct xml_versioning *out);
+
 struct xml_upload_part {
     uint32_t number; /* 0: not a number from 1 to XML_UPLOAD_PARTS_MAX */
     bool has_md5;    /* false: the ETag is not that of a part */

@@ -21,6 +21,11 @@ static inline bool version_id_is_zero(const struct version_id *v)
     return memcmp(v, &zero, sizeof zero) == 0;
 }
 
+static inline bool version_id_equal(const struct version_id *a, const struct version_id *b)
+{
+    return memcmp(a->b, b->b, sizeof a->b) == 0;
+}
+
 /* Names the null version of a key in requests, whatever id it has. No version has this id. */
 extern const struct version_id version_id_null;
 

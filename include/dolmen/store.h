@@ -84,6 +84,11 @@ DOL_MUST_CHECK enum dol_err store_bucket_create(struct store *s, const struct bu
 DOL_MUST_CHECK enum dol_err store_bucket_get(struct store *s, struct bytes name, struct bucket_info *out);
 /* ENOTEMPTY while it holds any version of any object, or an upload. */
 DOL_MUST_CHECK enum dol_err store_bucket_delete(struct store *s, struct bytes name);
+/*
+ * BUCKET_VERSIONING_ENABLED or _SUSPENDED; once it was on it is never off again: EINVAL. Every change of an object
+ * comes wholly before or after it.
+ */
+DOL_MUST_CHECK enum dol_err store_bucket_set_versioning(struct store *s, struct bytes name, uint8_t versioning);
 /* Calls fn for each bucket in name order; fn must not await. Returns when fn returns false or all were seen. */
 typedef bool bucket_list_fn(void *arg, const struct bucket_info *bucket);
 DOL_MUST_CHECK enum dol_err store_bucket_list(struct store *s, bucket_list_fn *fn, void *arg);
@@ -133,8 +138,8 @@ struct put_finish {
 
 struct put_result {
     struct etag etag;
-    struct version_id version; /* zero in buckets without versioning */
-    bool null_version;         /* versioning is suspended: S3 answers version id "null" */
+    struct version_id version; /* zero in buckets that never had versioning, and of null versions */
+    bool null_version;         /* S3 calls it "null": in buckets that have or had versioning */
     uint64_t size;
     int64_t mtime_ns;
 };
@@ -255,7 +260,7 @@ struct object_info {
     uint64_t size;
     int64_t mtime_ns;
     struct etag etag;
-    struct version_id version;
+    struct version_id version; /* as in struct put_result */
     bool null_version;
     bool delete_marker;
     struct bytes owner;
@@ -268,7 +273,7 @@ struct object_info {
 
 /* One version of an object, held open: its metadata stays valid until store_object_close(). */
 struct object;
-/* version NULL: the current one; version_id_null: the null version. A delete marker is OK, with info.delete_marker: the
+/* version NULL: the newest one; version_id_null: the null version. A delete marker is OK, with info.delete_marker: the
  * caller answers that there is no object. ENOVERSION: the key has no such version. */
 DOL_MUST_CHECK enum dol_err store_object_open(struct store *s, struct bytes bucket, struct bytes key,
                                               const struct version_id *version, struct object **out);
@@ -290,15 +295,19 @@ void store_object_close(struct object *o);
 struct delete_request {
     struct bytes bucket;
     struct bytes key;
-    const struct version_id *version; /* NULL: as S3 without versionId; version_id_null: the null version */
+    /* NULL: a delete marker is made where the bucket keeps versions, else the object goes; version_id_null: the null
+     * version */
+    const struct version_id *version;
+    struct bytes owner; /* of a delete marker */
     struct condition condition;
 };
 struct delete_result {
-    bool existed;
-    bool delete_marker; /* one was made or removed (versioned buckets) */
-    struct version_id version;
+    bool existed;              /* a version has gone for good */
+    bool delete_marker;        /* one was made or removed */
+    struct version_id version; /* the marker made, or the version removed; as in struct put_result */
+    bool null_version;
 };
-/* Deleting what isn't there is OK with existed = false. ERETAINED by retention_allows(). */
+/* Deleting a version that isn't there is OK with existed = false. ERETAINED by retention_allows(). */
 DOL_MUST_CHECK enum dol_err store_object_delete(struct store *s, const struct delete_request *req,
                                                 struct delete_result *out);
 
@@ -321,6 +330,21 @@ typedef bool object_list_fn(void *arg, struct bytes key_or_prefix, const struct 
  * go on after. */
 DOL_MUST_CHECK enum dol_err store_object_list(struct store *s, const struct list_request *req, object_list_fn *fn,
                                               void *arg, bool *truncated, uint8_t *last, size_t *last_len);
+
+struct version_list_request {
+    struct bytes bucket;
+    struct bytes prefix;
+    struct bytes delimiter;                 /* len 0: none */
+    struct bytes after_key;                 /* versions of keys strictly after this ... */
+    const struct version_id *after_version; /* ... or of this key, older than this one (version_id_null: than the null
+                                               version); NULL: none of it */
+    unsigned max_entries;
+};
+/* Every version and delete marker, in order of key, then newest first; common prefixes with info NULL. As
+ * object_list_fn otherwise. is_latest: the key's newest version. */
+typedef bool version_list_fn(void *arg, struct bytes key_or_prefix, const struct object_info *info, bool is_latest);
+DOL_MUST_CHECK enum dol_err store_version_list(struct store *s, const struct version_list_request *req,
+                                               version_list_fn *fn, void *arg, bool *truncated);
 
 /* ---- status ---- */
 

@@ -74,6 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct xml_delete del;
     struct xml_create_bucket create;
     struct xml_complete_upload complete;
+    struct xml_versioning versioning;
     arena_init(&arena, 4u << 20);
     if (xml_parse_tree(body, &xml_limits_small, &arena, &root) == DOL_OK)
         check_round_trip(root, &arena);
@@ -86,6 +87,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CHECK(create.location.len <= size);
     if (xml_parse_complete_upload(body, &arena, &complete) == DOL_OK)
         check_complete(&complete);
+    if (xml_parse_versioning(body, &arena, &versioning) == DOL_OK)
+        CHECK(versioning.status.len + versioning.mfa_delete.len <= size);
     arena_fini(&arena);
     return 0;
 }

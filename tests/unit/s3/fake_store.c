@@ -132,6 +132,18 @@ enum dol_err store_bucket_get(struct store *s, struct bytes name, struct bucket_
     return DOL_OK;
 }
 
+enum dol_err store_bucket_set_versioning(struct store *s, struct bytes name, uint8_t versioning)
+{
+    int found = fake_bucket_find(s, name);
+    if (versioning == BUCKET_VERSIONING_OFF)
+        return DOL_EINVAL;
+    if (found < 0)
+        return DOL_ENOBUCKET;
+    s->buckets[found].versioning = versioning;
+    s->changes++;
+    return DOL_OK;
+}
+
 enum dol_err store_bucket_delete(struct store *s, struct bytes name)
 {
     int found = fake_bucket_find(s, name);
@@ -331,7 +343,6 @@ static void info_fill(const struct fake_object *o, struct object_info *info)
         .size = o->body.len,
         .mtime_ns = o->mtime_ns,
         .etag = o->etag,
-        .null_version = true,
         .owner = fake_blob_bytes(&o->owner),
         .checksum = o->checksum,
         .storage_class = o->storage_class,
@@ -438,7 +449,7 @@ enum dol_err store_object_delete(struct store *s, const struct delete_request *r
         err = DOL_ENOBUCKET;
     if (err == DOL_OK)
         err = fake_condition_check(s, (unsigned)found, req->key, &req->condition);
-    if (err != DOL_OK || req->version != NULL)
+    if (err != DOL_OK || (req->version != NULL && !version_id_equal(req->version, &version_id_null)))
         return err;
     unsigned at = object_find(s, (unsigned)found, req->key, &exact);
     if (!exact)
@@ -502,6 +513,32 @@ enum dol_err store_object_list(struct store *s, const struct list_request *req, 
         *last_len = entry.len;
         skip = entry;
         skip_is_prefix = prefix.len > 0;
+    }
+    return DOL_OK;
+}
+
+/* Keeps no versions: each object's only one. */
+enum dol_err store_version_list(struct store *s, const struct version_list_request *req, version_list_fn *fn, void *arg,
+                                bool *truncated)
+{
+    enum dol_err err = fake_injected(s, FAKE_CALL_LIST);
+    int bucket = fake_bucket_find(s, req->bucket);
+    unsigned count = 0;
+    *truncated = false;
+    if (err != DOL_OK || bucket < 0)
+        return err != DOL_OK ? err : DOL_ENOBUCKET;
+    for (unsigned i = 0; i < s->object_count; i++) {
+        struct object_info info;
+        struct bytes key = fake_blob_bytes(&s->objects[i]->key);
+        if (s->objects[i]->bucket != (unsigned)bucket || !fake_has_prefix(key, req->prefix) ||
+            bytes_compare(key, req->after_key) <= 0)
+            continue;
+        info_fill(s->objects[i], &info);
+        if (count == req->max_entries || !fn(arg, key, &info, true)) {
+            *truncated = true;
+            return DOL_OK;
+        }
+        count++;
     }
     return DOL_OK;
 }

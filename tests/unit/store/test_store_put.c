@@ -181,7 +181,8 @@ static void check_described(struct fixture *f)
     assert_int_equal(info->checksum.bytes, 4);
     assert_memory_equal(info->checksum.value, "\x01\x02\x03\x04", 4);
     assert_int_equal(info->retention.mode, RETENTION_NONE);
-    assert_true(info->null_version);
+    assert_false(info->null_version); /* a bucket that never had versioning */
+    assert_true(version_id_is_zero(&info->version));
     assert_false(info->delete_marker);
     assert_true(info->mtime_ns > 1767225600ll * 1000000000);
     assert_true(store_object_metadata(o, 0, &pair));

@@ -201,7 +201,7 @@ static void tell_described(struct fixture *f)
     assert_null(oi->headers[HEADER_CACHE_CONTROL].data);
     assert_int_equal(oi->storage_class, STORAGE_CLASS_GLACIER_IR);
     assert_int_equal(oi->checksum.alg, CHECKSUM_CRC32C);
-    assert_true(oi->null_version);
+    assert_false(oi->null_version);
     assert_true(store_object_metadata(o, 0, &pair) && bytes_equal(pair.name, text("patient")));
     assert_true(store_object_metadata(o, 1, &pair) && pair.value.len == 0);
     assert_false(store_object_metadata(o, 2, &pair));

@@ -352,6 +352,23 @@ static void test_create_bucket(void **state)
     assert_int_equal(xml_parse_create_bucket(str(" "), &arena, &c), DOL_ESYNTAX);
 }
 
+static void test_versioning(void **state)
+{
+    (void)state;
+    struct xml_versioning v;
+    assert_int_equal(xml_parse_versioning(str("<VersioningConfiguration xmlns=\"" XML_S3_NAMESPACE
+                                              "\"><Status>Enabled</Status><MfaDelete>Disabled</MfaDelete>"
+                                              "</VersioningConfiguration>"),
+                                          &arena, &v),
+                     DOL_OK);
+    assert_bytes(v.status, "Enabled");
+    assert_bytes(v.mfa_delete, "Disabled");
+    assert_int_equal(xml_parse_versioning(str("<VersioningConfiguration/>"), &arena, &v), DOL_OK);
+    assert_int_equal(v.status.len + v.mfa_delete.len, 0);
+    assert_int_equal(xml_parse_versioning(str("<Versioning/>"), &arena, &v), DOL_ESYNTAX);
+    assert_int_equal(xml_parse_versioning(str(""), &arena, &v), DOL_ESYNTAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,6 +379,7 @@ int main(void)
         cmocka_unit_test(test_delete_count),  cmocka_unit_test(test_complete_upload_bad),
         cmocka_unit_test(test_delete_count),  cmocka_unit_test(test_complete_upload_count),
         cmocka_unit_test(test_delete_count),  cmocka_unit_test(test_create_bucket),
+        cmocka_unit_test(test_versioning),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
