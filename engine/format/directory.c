@@ -117,5 +117,5 @@ enum dol_err directory_next(struct bytes *pos, struct directory_entry *out)
     *pos = bytes_of(b + len, pos->len - len);
     if (!record_kind_is_known(out->kind))
         return (out->flags & RECORD_FLAG_SKIP) != 0 ? DOL_OK : DOL_EFORMAT;
-    return out->codec > FORMAT_CODEC_ZSTD ? DOL_EFORMAT : DOL_OK;
+    return out->codec > FORMAT_CODEC_PLANES ? DOL_EFORMAT : DOL_OK;
 }

@@ -38,7 +38,7 @@ enum { FORMAT_HASH_SHA256 = 1 };
 enum { FORMAT_CRC_CRC32C = 1 };
 enum { FORMAT_EC_RS_CAUCHY = 1 }; /* Reed-Solomon over GF(2^8), polynomial 0x11d, ISA-L's Cauchy matrix */
 enum { FORMAT_SEAL_NONE = 0, FORMAT_SEAL_AES256GCM = 1 };
-enum { FORMAT_CODEC_RAW = 0, FORMAT_CODEC_ZSTD = 1 };
+enum { FORMAT_CODEC_RAW = 0, FORMAT_CODEC_ZSTD = 1, FORMAT_CODEC_PLANES = 2 };
 enum { FORMAT_KDF_HKDF_SHA256 = 1 };
 enum { FORMAT_WRAP_AES256KW = 1 }; /* RFC 3394 */
 

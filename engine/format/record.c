@@ -135,7 +135,7 @@ enum dol_err record_header_decode(const uint8_t in[RECORD_HEADER_BYTES], struct 
         return DOL_EFORMAT;
     if (!record_kind_is_known(out->kind))
         return (out->flags & RECORD_FLAG_SKIP) != 0 ? DOL_OK : DOL_EFORMAT;
-    return out->codec > FORMAT_CODEC_ZSTD ? DOL_EFORMAT : DOL_OK;
+    return out->codec > FORMAT_CODEC_PLANES ? DOL_EFORMAT : DOL_OK;
 }
 
 void record_trailer_encode(const uint8_t header[RECORD_HEADER_BYTES], const uint8_t *body, uint32_t body_bytes,

@@ -9,46 +9,62 @@
 /* ---- codec ---- */
 
 struct encode_job {
-    struct codec *codec;
+    struct store *store;
     struct bytes plain;
     uint8_t *out;
     size_t out_len;
     uint8_t codec_id;
+    enum dol_err err;
 };
 
+/* Takes the codec when the work begins: none is held by what waits for a thread. */
 static void encode_run(void *arg)
 {
     struct encode_job *job = arg;
-    job->codec_id = codec_compress(job->codec, job->plain, job->out, job->plain.len, &job->out_len);
+    struct codec *codec;
+    job->err = store_codec_take(job->store, &codec);
+    if (job->err != DOL_OK)
+        return;
+    job->codec_id = codec_compress(codec, job->codec_id, job->plain, job->out, job->plain.len, &job->out_len);
+    store_codec_give(job->store, codec);
 }
 
-/* Replaces chunk->data (plain, len bytes) by its coded form when that is smaller. Bytes that don't look like it never
- * leave the loop. */
-static enum dol_err encode(struct store *s, struct put_chunk *chunk, size_t len, size_t *data_len, uint8_t *codec_id)
+/* Bytes that don't look like it never leave the loop. */
+static enum dol_err choose(struct store *s, struct bytes plain, uint8_t *codec_id)
 {
-    struct encode_job job = {.plain = bytes_of(chunk->data, len), .codec_id = FORMAT_CODEC_RAW};
-    *data_len = len;
-    enum dol_err err = store_codec_take(s, &job.codec);
+    struct codec *codec;
+    enum dol_err err = store_codec_take(s, &codec);
     if (err != DOL_OK)
         return err;
-    if (codec_is_promising(job.codec, job.plain)) {
-        job.out = malloc(len);
-        if (job.out == NULL)
-            err = DOL_ENOMEM;
-        else if (len >= STORE_OFFLOAD_BYTES_MIN)
-            offload_run(encode_run, &job);
-        else
-            encode_run(&job);
-    }
-    store_codec_give(s, job.codec);
-    *codec_id = job.codec_id;
-    if (job.codec_id == FORMAT_CODEC_RAW) {
-        free(job.out);
+    *codec_id = codec_choose(codec, plain);
+    store_codec_give(s, codec);
+    return DOL_OK;
+}
+
+/* Replaces chunk->data (plain, len bytes) by its coded form when that is smaller. */
+static enum dol_err encode(struct store *s, struct put_chunk *chunk, size_t len, size_t *data_len, uint8_t *codec_id)
+{
+    struct encode_job job = {.store = s, .plain = bytes_of(chunk->data, len)};
+    *data_len = len;
+    *codec_id = FORMAT_CODEC_RAW;
+    enum dol_err err = choose(s, job.plain, &job.codec_id);
+    if (err != DOL_OK || job.codec_id == FORMAT_CODEC_RAW)
         return err;
+    job.out = malloc(len);
+    if (job.out == NULL)
+        return DOL_ENOMEM;
+    if (len >= STORE_OFFLOAD_BYTES_MIN)
+        offload_run(encode_run, &job);
+    else
+        encode_run(&job);
+    if (job.err != DOL_OK || job.codec_id == FORMAT_CODEC_RAW) {
+        free(job.out);
+        return job.err;
     }
     free(chunk->data);
     chunk->data = job.out;
     *data_len = job.out_len;
+    *codec_id = job.codec_id;
     atomic_fetch_add(&s->stats.bytes_compressed_in, len);
     atomic_fetch_add(&s->stats.bytes_compressed_out, job.out_len);
     return DOL_OK;

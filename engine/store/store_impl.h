@@ -66,7 +66,7 @@ struct store {
     struct fiber *committer_waiter;
 };
 
-/* A codec for the caller alone, until given back. ENOMEM. */
+/* A codec for the caller alone, until given back; on any thread. ENOMEM. */
 DOL_MUST_CHECK enum dol_err store_codec_take(struct store *s, struct codec **out);
 void store_codec_give(struct store *s, struct codec *codec);
 

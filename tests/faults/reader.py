@@ -39,6 +39,9 @@ def fill(appliance, seed):
             total += len(data)
     for size in (0, 1, 4096, 262144, 262145, 1048577, 9000001):
         objects[f"size/{size}"] = chance.randbytes(size)
+    # what codec 2 is for, beginning and ending in the middle of a sample
+    samples = itertools.accumulate(chance.choices(range(-8, 9), k=200000), initial=30000)
+    objects["samples/walk"] = b"".join((value & 0xffff).to_bytes(2, "little") for value in samples)[1:]
     objects["odd/ a%b+c\u00e9\u65e5.dcm"] = b"odd"
     objects["large/80M"] = chance.randbytes(80 << 20)  # more chunks than a manifest holds: chunk lists
     s3 = S3(appliance)

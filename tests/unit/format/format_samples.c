@@ -163,7 +163,7 @@ void sample_record_header(struct sample_rng *rng, struct record_header *h)
     h->lsn = (struct lsn){sample_range(rng, 1, UINT64_MAX - 1), sample_u64(rng)};
     h->body_bytes = (uint32_t)sample_range(rng, 0, record_body_bytes_max(h->kind));
     if (h->kind == RECORD_CHUNK) {
-        h->codec = (uint8_t)sample_range(rng, FORMAT_CODEC_RAW, FORMAT_CODEC_ZSTD);
+        h->codec = (uint8_t)sample_range(rng, FORMAT_CODEC_RAW, FORMAT_CODEC_PLANES);
         h->plain_bytes = (uint32_t)sample_range(rng, 1, CHUNK_BYTES_MAX);
     }
     if (sample_range(rng, 0, 1) == 1) {

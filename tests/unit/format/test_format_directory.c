@@ -105,7 +105,8 @@ static void test_damage(void **state)
     assert_err(entry_with(&chunk_entry, 0, UINT32_MAX, 4), ECORRUPT);
     assert_err(entry_with(&chunk_entry, 4, 0, 1), ECORRUPT);
     assert_err(entry_with(&chunk_entry, 4, RECORD_DIRECTORY, 1), ECORRUPT);
-    assert_err(entry_with(&chunk_entry, 5, 2, 1), EFORMAT);  /* codec */
+    assert_err(entry_with(&chunk_entry, 5, FORMAT_CODEC_PLANES, 1), OK);
+    assert_err(entry_with(&chunk_entry, 5, FORMAT_CODEC_PLANES + 1, 1), EFORMAT);
     assert_err(entry_with(&chunk_entry, 6, 2, 1), ECORRUPT); /* flags */
     assert_err(entry_with(&chunk_entry, 7, 1, 1), ECORRUPT);
     assert_err(entry_with(&chunk_entry, 8, 0, 8), ECORRUPT);  /* run 0 */

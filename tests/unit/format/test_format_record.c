@@ -196,7 +196,8 @@ static void test_record_fields(void **state)
     assert_err(record_with(&sealed, 12, 0, 4), ECORRUPT);
     assert_err(record_with(&sealed, 48, 0, 8), ECORRUPT);
     assert_err(record_with(&chunk, 9, 0, 1), OK);
-    assert_err(record_with(&chunk, 9, 2, 1), EFORMAT); /* another codec */
+    assert_err(record_with(&chunk, 9, FORMAT_CODEC_PLANES, 1), OK);
+    assert_err(record_with(&chunk, 9, FORMAT_CODEC_PLANES + 1, 1), EFORMAT); /* another codec */
     assert_err(record_with(&chunk, 36, 0, 4), ECORRUPT);
     assert_err(record_with(&chunk, 36, CHUNK_BYTES_MAX, 4), OK);
     assert_err(record_with(&chunk, 36, CHUNK_BYTES_MAX + 1, 4), ECORRUPT);
