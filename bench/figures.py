@@ -13,9 +13,9 @@ CHUNK_BYTES = MIB
 # part, how many times the operation's bytes go through it
 PUT_PARTS = [("tcp-receive", 1.0), ("md5", 1.0), ("sha256", 1.0), ("crc64nvme", 1.0), ("zstd-encode-random", 1.0), ("aes-256-gcm", 1.0),
              ("parity", 1.0), ("crc32c", 1.5), ("memcpy", 1.0)]
-PUT_PIXELS = [("zstd-encode-pixels" if part == "zstd-encode-random" else part, times) for part, times in PUT_PARTS]
+PUT_PIXELS = [("planes-encode-pixels" if part == "zstd-encode-random" else part, times) for part, times in PUT_PARTS]
 GET_PARTS = [("tcp-send", 1.0), ("aes-256-gcm", 1.0), ("memcpy", 1.0)]
-GET_PIXELS = [*GET_PARTS, ("zstd-decode-pixels", 1.0)]
+GET_PIXELS = [*GET_PARTS, ("planes-decode-pixels", 1.0)]
 GET_CACHED_PARTS = [("tcp-send", 1.0)]
 NO_PARTS = []
 
