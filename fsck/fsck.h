@@ -98,7 +98,7 @@ struct fsck_slab {
     size_t bodies_len, bodies_capacity;
     struct fsck_bad_row *bad_rows; /* rows with a unit that isn't good */
     size_t bad_row_count, bad_row_capacity;
-    enum dol_err err; /* ENOMEM: the walk did not end */
+    enum dol_err err; /* ENOMEM, EFORMAT: the walk did not end */
 };
 
 struct fsck_totals {

@@ -78,14 +78,17 @@ static enum dol_err open_drive(struct fsck *f, const char *path, struct fsck_dri
     return DOL_OK;
 }
 
-static void read_superblock(struct fsck *f, struct fsck_drive *d, uint8_t *buf, struct superblock *sb)
+/* EFORMAT: a newer program wrote it. */
+static enum dol_err read_superblock(struct fsck *f, struct fsck_drive *d, uint8_t *buf, struct superblock *sb)
 {
     for (unsigned i = 0; i < SUPERBLOCK_COPIES; i++) {
         if (!fsck_drive_read(d, i * SUPERBLOCK_STRIDE_BYTES, buf, SUPERBLOCK_BYTES))
             continue;
         enum dol_err err = superblock_decode(buf, sb);
-        if (err == DOL_EFORMAT)
+        if (err == DOL_EFORMAT) {
             fsck_say(f->report, FSCK_LOST, FSCK_SUPERBLOCK, "%s: copy %u was written by a newer program", d->path, i);
+            return err;
+        }
         if (err != DOL_OK)
             continue;
         d->copies_good++;
@@ -93,6 +96,7 @@ static void read_superblock(struct fsck *f, struct fsck_drive *d, uint8_t *buf, 
             d->sb = *sb;
         d->has_superblock = true;
     }
+    return DOL_OK;
 }
 
 static void choose_pool(struct fsck *f)
@@ -187,7 +191,7 @@ enum dol_err fsck_drives_open(struct fsck *f)
         struct fsck_drive *d = &f->drives[f->drive_count++];
         err = open_drive(f, f->options.drives[i], d);
         if (err == DOL_OK)
-            read_superblock(f, d, buf, sb);
+            err = read_superblock(f, d, buf, sb);
     }
     free(buf);
     free(sb);

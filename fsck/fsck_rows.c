@@ -125,8 +125,8 @@ static const uint8_t *window_get(struct fsck_walker *w, const struct fsck_slab *
 
 /* ---- judging a row ---- */
 
-static void judge_header(struct fsck_walker *w, const struct fsck_slab *s, unsigned member, uint32_t block,
-                         uint64_t row)
+/* A header of this life that a newer program wrote ends the walk: what it says isn't known. */
+static void judge_header(struct fsck_walker *w, struct fsck_slab *s, unsigned member, uint32_t block, uint64_t row)
 {
     struct row_unit *u = &w->units[member];
     const struct extent_header *x = &s->header;
@@ -136,7 +136,10 @@ static void judge_header(struct fsck_walker *w, const struct fsck_slab *s, unsig
         return;
     u->state = FSCK_UNIT_NONE;
     struct unit_header *h = &u->header;
-    if (unit_header_decode(at, FORMAT_BLOCK_BYTES, x->life, h, u->digests, u->crcs, NULL) != DOL_OK)
+    enum dol_err err = unit_header_decode(at, FORMAT_BLOCK_BYTES, x->life, h, u->digests, u->crcs, NULL);
+    if (err == DOL_EFORMAT)
+        s->err = err;
+    if (err != DOL_OK)
         return;
     if (uuid_equal(h->pool, x->pool) && h->slab == x->slab && h->row == row && h->row_block == block && h->k == x->k &&
         h->m == x->m && h->member == member && uuid_equal(h->drive, x->members[member].drive) &&

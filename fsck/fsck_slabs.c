@@ -85,19 +85,24 @@ static int newest_first(const void *a, const void *b)
     return x->header.slab < y->header.slab ? 1 : x->header.slab > y->header.slab ? -1 : 0;
 }
 
-static void read_footer(struct fsck *f, struct fsck_slab *s, uint8_t *block, struct extent_footer *footer)
+/* EFORMAT: a newer program wrote it. */
+static enum dol_err read_footer(struct fsck *f, struct fsck_slab *s, uint8_t *block, struct extent_footer *footer)
 {
     uint32_t last = (uint32_t)(f->sb.extent_bytes / FORMAT_BLOCK_BYTES) - 1;
     for (unsigned i = 0; i < (unsigned)(s->header.k + s->header.m) && !s->has_footer; i++) {
         if (s->drive[i] < 0 ||
             !fsck_drive_read(&f->drives[s->drive[i]], fsck_extent_offset(f, s, i, last), block, EXTENT_FOOTER_BYTES))
             continue;
-        if (extent_footer_decode(block, s->header.life, footer) != DOL_OK || footer->slab != s->header.slab)
+        enum dol_err err = extent_footer_decode(block, s->header.life, footer);
+        if (err == DOL_EFORMAT)
+            return err;
+        if (err != DOL_OK || footer->slab != s->header.slab)
             continue;
         s->footer = *footer;
         s->has_footer = s->has_limit = true;
         s->limit = footer->rows;
     }
+    return DOL_OK;
 }
 
 enum dol_err fsck_slabs_find(struct fsck *f)
@@ -112,7 +117,7 @@ enum dol_err fsck_slabs_find(struct fsck *f)
     if (err == DOL_OK && f->slab_count > 0)
         qsort(f->slabs, f->slab_count, sizeof f->slabs[0], newest_first);
     for (size_t i = 0; i < f->slab_count && err == DOL_OK; i++)
-        read_footer(f, f->slabs[i], block, footer);
+        err = read_footer(f, f->slabs[i], block, footer);
     free(block);
     free(h);
     free(footer);

@@ -35,13 +35,15 @@ static enum dol_err read_footer(struct recovery *r, struct slab_recovery *s)
         enum dol_err got =
             drive_read(d, pool_extent_offset(pool, s->slab->members[i].extent, pool_extent_blocks(pool) - 1), block,
                        EXTENT_FOOTER_BYTES);
-        if (got == DOL_ESTOPPED)
+        if (got == DOL_OK)
+            got = extent_footer_decode(block, s->slab->life, f);
+        if (got == DOL_ESTOPPED || got == DOL_EFORMAT)
             err = got;
-        if (got == DOL_OK && extent_footer_decode(block, s->slab->life, f) == DOL_OK && f->slab == s->slab->id)
-            s->sealed = true;
+        s->sealed = got == DOL_OK && f->slab == s->slab->id;
     }
     free(block);
     if (s->sealed) {
+        r->newer_format |= f->masks.ro_data != 0 || f->masks.ro_meta != 0;
         s->footer = f;
         s->rows = f->rows;
         s->end_block = (uint32_t)f->end_block;

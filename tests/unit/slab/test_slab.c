@@ -226,6 +226,42 @@ static void test_lost_footers(void **state)
     }
 }
 
+/* All footers of the first slab, with these masks. */
+static void set_footer_masks(struct fixture *f, const struct format_masks *masks)
+{
+    uint8_t block[EXTENT_FOOTER_BYTES];
+    struct raw_pool *p = raw_pool_read(f);
+    struct raw_slab *s = &p->slabs[0];
+    assert_true(s->footers == 2);
+    s->footer.masks = *masks;
+    for (unsigned i = 0; i < 2; i++) {
+        s->footer.member = (uint8_t)i;
+        extent_footer_encode(&s->footer, block);
+        sim_medium_poke(f->media[s->drives[i]], raw_offset(p, s, i, (uint32_t)(p->sb.extent_bytes / 4096) - 1), block,
+                        sizeof block);
+    }
+    free(p);
+}
+
+/* A footer with unknown bits isn't taken for one that is lost. */
+static void test_newer_footers(void **state)
+{
+    (void)state;
+    static const struct format_masks masks[] = {{.incompat = 1}, {.ro_data = 1}, {.ro_meta = 1}};
+    for (unsigned i = 0; i < 3; i++) {
+        struct fixture f = {.k = 1, .m = 1};
+        fixture_init(&f);
+        fixture_write_session(&f, tell_fill);
+        set_footer_masks(&f, &masks[i]);
+        fixture_drop_index(&f);
+        if (masks[i].incompat != 0)
+            assert_int_equal(fixture_session(&f, NULL), DOL_EFORMAT);
+        else
+            fixture_read_session(&f, tell_filled);
+        fixture_fini(&f);
+    }
+}
+
 /* ---- preparing beside sealing ---- */
 
 #define PIECE_BYTES 1000000u
@@ -382,9 +418,13 @@ int main(int argc, char **argv)
 {
     fixture_choose(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sealed_slabs), cmocka_unit_test(test_lost_directory),
-        cmocka_unit_test(test_lost_footers), cmocka_unit_test(test_footers_survive_preparation),
-        cmocka_unit_test(test_opened_ahead), cmocka_unit_test(test_unused_slab_is_given_back),
+        cmocka_unit_test(test_sealed_slabs),
+        cmocka_unit_test(test_lost_directory),
+        cmocka_unit_test(test_lost_footers),
+        cmocka_unit_test(test_newer_footers),
+        cmocka_unit_test(test_footers_survive_preparation),
+        cmocka_unit_test(test_opened_ahead),
+        cmocka_unit_test(test_unused_slab_is_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
