@@ -19,6 +19,8 @@
 #include "log.h"
 #include "world.h"
 
+#define ROT_HEADER_BYTES 256u /* at the begin of a block: what a unit header there would not bear */
+
 /* ---- random worlds ---- */
 
 struct worker_arg {
@@ -103,8 +105,10 @@ static void rot(struct world *w, unsigned drive)
 {
     unsigned flips = 1 + (unsigned)world_below(w, 12);
     for (unsigned i = 0; i < flips; i++) {
-        /* most of what is written lies in the first extents */
+        /* most of what is written lies in the first extents; headers are small, and matter most */
         uint64_t offset = world_below(w, (1u << 20) + (8u << 20) * (1 + world_below(w, 6)));
+        if (world_below(w, 2) == 0)
+            offset = offset / DRIVE_BLOCK_BYTES * DRIVE_BLOCK_BYTES + world_below(w, ROT_HEADER_BYTES);
         sim_medium_flip(w->media[drive], offset, (uint8_t)(1 + world_below(w, 255)));
     }
 }
@@ -369,6 +373,61 @@ static bool exhaustive_reclaim(const char *scratch, bool verbose)
     return ok;
 }
 
+/* ---- what cancels outlives what is cancelled ---- */
+
+/* A first slab that is full and mostly needed, with two objects that records of the second one cancel: a delete, and a
+ * put which is deleted itself. */
+static void work_cancel(struct world *w)
+{
+    static const int filling[] = {17, 14, 13, 16, 11};
+    if (!world_ensure_bucket(w))
+        return;
+    world_put(w, 0, 0, 6);
+    world_put(w, 0, 1, 7);
+    for (unsigned i = 0; i < sizeof filling / sizeof filling[0]; i++)
+        world_put(w, 1, i, filling[i]);
+    while (!w->crashed && !w->failed && !sealed_a_slab(w))
+        world_put(w, 0, 2, 1);
+    world_delete(w, 0, 0);
+    world_put(w, 0, 1, 8);
+    world_delete(w, 0, 1);
+}
+
+/* The second slab is freed, the first is not; then the index is built from what is left. */
+static bool cancel_state(struct world *w, const char *scratch, uint64_t at)
+{
+    struct world_config config = {
+        .drives = 2, .k = 1, .m = 1, .loops = 1, .workers = 2, .drive_bytes = (32 * 8ull + 1) << 20, .encrypted = true};
+    world_init(w, 7, &config, scratch, false);
+    world_round(w, 0, work_cancel);
+    world_round(w, at, world_reclaim);
+    bool cut = w->crashed;
+    if (!cut && !w->failed && w->slabs_freed != 1)
+        world_fail(w, "one slab was to be freed, not %llu", (unsigned long long)w->slabs_freed);
+    world_drop_index(w);
+    world_round(w, 0, NULL);
+    return cut;
+}
+
+static bool exhaustive_cancel(const char *scratch)
+{
+    struct world *w = malloc(sizeof *w);
+    bool cut = true, ok = true;
+    uint64_t at = 0;
+    dol_assert(w != NULL);
+    while (cut && ok) {
+        cut = cancel_state(w, scratch, ++at);
+        ok = !w->failed;
+        if (!ok)
+            fprintf(stderr, "FAILED: power cut at write %llu of freeing what cancels: %s\n", (unsigned long long)at,
+                    w->failure);
+        world_fini(w);
+    }
+    printf("%llu writes of freeing what cancels: %s\n", (unsigned long long)at, ok ? "clean" : "FAILED");
+    free(w);
+    return ok;
+}
+
 /* ---- main ---- */
 
 static bool many_worlds(uint64_t first, uint64_t count, const char *scratch)
@@ -452,7 +511,7 @@ int main(int argc, char **argv)
     if (all_writes)
         ok = exhaustive(scratch, verbose) && ok;
     if (reclaim)
-        ok = exhaustive_reclaim(scratch, verbose) && ok;
+        ok = exhaustive_cancel(scratch) && exhaustive_reclaim(scratch, verbose) && ok;
     rmdir(scratch);
     return ok ? 0 : 1;
 }
