@@ -17,6 +17,7 @@
 #define DOL_INDEX_H
 
 #include "body.h"
+#include "index_row.h"
 
 struct index;
 
@@ -44,24 +45,6 @@ DOL_MUST_CHECK enum dol_err index_reset(struct index *ix);
 void index_sigbus_guard(struct index *ix);
 
 /* ---- state ---- */
-
-enum slab_state {
-    SLAB_STATE_OPEN = 1,
-    SLAB_STATE_ENDED = 2,
-    SLAB_STATE_SEALED = 3,
-    SLAB_STATE_FREED = 4 /* by a record that is durable; not final before no member has its header any more */
-};
-
-/* What the index knows of a slab: how far its rows are applied. */
-struct index_slab {
-    uint64_t slab;
-    struct uuid life;
-    uint8_t state;            /* enum slab_state */
-    uint64_t rows;            /* rows applied; when ended or sealed and complete: all there are */
-    uint64_t end_block;       /* where the next row to apply begins */
-    struct sha256 last_table; /* table hash of the last applied row */
-    bool complete;            /* ended or sealed, and every row is applied */
-};
 
 struct lsn index_applied(const struct index *ix); /* L */
 uint64_t index_generation(const struct index *ix);

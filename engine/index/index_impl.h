@@ -161,8 +161,6 @@ struct bytes overlay_key(uint8_t *out, enum index_table table, struct bytes key)
 struct bytes overlay_key_tree(uint8_t *out, enum index_table table, uint64_t bucket, struct bytes code,
                               const uint8_t *suffix);
 struct bytes overlay_key_object(uint8_t *out, uint64_t bucket, struct bytes code, const struct version_id *version);
-/* Key of a setting in TABLE_SETTINGS: kind, name; `out` has TABLE_KEY_BYTES_MAX bytes. */
-struct bytes setting_key(uint8_t *out, uint8_t kind, struct bytes name);
 
 /* A position in a table of keys: a code or beginning of one, and for whole codes a suffix or NULL. */
 struct tree_position {
@@ -248,10 +246,6 @@ static inline enum live_what live_what_of_canceller(uint8_t kind)
 {
     return kind == RECORD_MANIFEST ? LIVE_CANCELLING_MANIFEST : LIVE_CANCELLER;
 }
-static inline uint64_t place_row_bytes(const struct place *p)
-{
-    return (p->stored_bytes + RECORD_ALIGN_BYTES - 1) & ~(uint64_t)(RECORD_ALIGN_BYTES - 1);
-}
 /* The sum of a slab; a new one is zero. */
 DOL_MUST_CHECK enum dol_err live_sums_of(struct live_sums *l, uint64_t slab, struct live_sum **out);
 DOL_MUST_CHECK enum dol_err live_sums_add(struct live_sums *l, const struct place *place, enum live_what what,
@@ -298,12 +292,6 @@ DOL_MUST_CHECK enum dol_err apply_ref_row_get(struct apply *a, uint8_t kind, con
                                               struct ref_row *out);
 DOL_MUST_CHECK enum dol_err apply_ref_row_put(struct apply *a, uint8_t kind, const struct sha256 *hash,
                                               const struct ref_row *row);
-static inline bool ref_row_is_live(const struct ref_row *r)
-{
-    const struct lsn never = {0, 0};
-    return (r->flags & REF_ROW_STORED) != 0 && lsn_compare(r->dead_since, never) == 0;
-}
-
 /* Any other kept kind, in LSN order. */
 DOL_MUST_CHECK enum dol_err apply_record(struct apply *a, const struct pending_record *rec);
 DOL_MUST_CHECK enum dol_err apply_slab(struct apply *a, const struct index_slab *after);

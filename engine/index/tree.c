@@ -7,12 +7,9 @@
 #include "dol_assert.h"
 #include "le.h"
 
-#define NODE_BYTES              8u
-#define DIRECTORY_PAYLOAD_BYTES 9u /* TREE_DIRECTORY, be64 child */
-
 struct tree_key {
     size_t len;
-    uint8_t b[NODE_BYTES + KEY_PIECE_BYTES + TREE_SUFFIX_BYTES];
+    uint8_t b[TREE_NODE_BYTES + KEY_PIECE_BYTES + TREE_SUFFIX_BYTES];
 };
 
 static void tree_key_make(struct tree_key *k, uint64_t node, const uint8_t *piece, size_t piece_len,
@@ -21,21 +18,12 @@ static void tree_key_make(struct tree_key *k, uint64_t node, const uint8_t *piec
     dol_assert(piece_len <= KEY_PIECE_BYTES);
     be64_put(k->b, node);
     if (piece_len > 0)
-        memcpy(k->b + NODE_BYTES, piece, piece_len);
-    k->len = NODE_BYTES + piece_len;
+        memcpy(k->b + TREE_NODE_BYTES, piece, piece_len);
+    k->len = TREE_NODE_BYTES + piece_len;
     if (suffix != NULL) {
         memcpy(k->b + k->len, suffix, TREE_SUFFIX_BYTES);
         k->len += TREE_SUFFIX_BYTES;
     }
-}
-
-static enum dol_err tree_child(struct bytes payload, uint64_t *child)
-{
-    const uint8_t *p = payload.data;
-    if (payload.len != DIRECTORY_PAYLOAD_BYTES || p[0] != TREE_DIRECTORY)
-        return DOL_ECORRUPT;
-    *child = be64_get(p + 1);
-    return (*child & TREE_CHILD_BIT) != 0 ? DOL_OK : DOL_ECORRUPT;
 }
 
 static int tree_range(struct tree_cursor *tc, const struct tree_key *key, MDB_val *k, MDB_val *v)
@@ -46,7 +34,7 @@ static int tree_range(struct tree_cursor *tc, const struct tree_key *key, MDB_va
 
 static bool key_in_node(const MDB_val *k, uint64_t node)
 {
-    return k->mv_size > NODE_BYTES && be64_get(k->mv_data) == node;
+    return k->mv_size > TREE_NODE_BYTES && be64_get(k->mv_data) == node;
 }
 
 static bool key_is(const MDB_val *k, const struct tree_key *key)
@@ -58,7 +46,7 @@ static bool key_is(const MDB_val *k, const struct tree_key *key)
 static enum dol_err tree_descend(struct tree_cursor *tc, const uint8_t *piece, struct bytes payload)
 {
     uint64_t child;
-    if (tc->depth == TREE_DEPTH_MAX || tree_child(payload, &child) != DOL_OK)
+    if (tc->depth == TREE_DEPTH_MAX || directory_row_decode(payload, &child) != DOL_OK)
         return DOL_ECORRUPT;
     memcpy(tc->code + tc->depth * KEY_PIECE_BYTES, piece, KEY_PIECE_BYTES);
     tc->nodes[++tc->depth] = child;
@@ -96,9 +84,9 @@ static enum dol_err tree_settle(struct tree_cursor *tc, int rc, MDB_val k, MDB_v
         enum dol_err err = table_check(tc->table, &k, &v, &tc->payload);
         if (err != DOL_OK)
             return err;
-        const uint8_t *rest = (const uint8_t *)k.mv_data + NODE_BYTES;
-        size_t rest_len = k.mv_size - NODE_BYTES;
-        if (tc->payload.len > 0 && *(const uint8_t *)tc->payload.data == TREE_DIRECTORY) {
+        const uint8_t *rest = (const uint8_t *)k.mv_data + TREE_NODE_BYTES;
+        size_t rest_len = k.mv_size - TREE_NODE_BYTES;
+        if (row_is_directory(tc->payload)) {
             if (rest_len != KEY_PIECE_BYTES || tree_descend(tc, rest, tc->payload) != DOL_OK)
                 return DOL_ECORRUPT;
             struct tree_key key;
@@ -161,12 +149,11 @@ static enum dol_err tree_locate(struct tree_cursor *tc, uint64_t bucket, struct 
     tc->nodes[0] = bucket;
     for (; left > KEY_PIECE_BYTES; pos += KEY_PIECE_BYTES, left -= KEY_PIECE_BYTES) {
         struct bytes payload;
-        uint8_t value[DIRECTORY_PAYLOAD_BYTES];
+        uint8_t value[DIRECTORY_ROW_BYTES];
         tree_key_make(key, tc->nodes[tc->depth], pos, KEY_PIECE_BYTES, NULL);
         enum dol_err err = table_get(tc->mc, tc->table, bytes_of(key->b, key->len), &payload);
         if (err == DOL_ENOTFOUND && create == TREE_CREATE) {
-            value[0] = TREE_DIRECTORY;
-            be64_put(value + 1, TREE_CHILD_BIT | *next_node);
+            directory_row_encode(TREE_CHILD_BIT | *next_node, value);
             (*next_node)++;
             payload = bytes_of(value, sizeof value);
             err = table_put(tc->mc, tc->table, bytes_of(key->b, key->len), &payload, 1);

@@ -178,20 +178,6 @@ struct bytes overlay_key_object(uint8_t *out, uint64_t bucket, struct bytes code
     return overlay_key_tree(out, TABLE_OBJECTS, bucket, code, version != NULL ? inverted : NULL);
 }
 
-struct bytes setting_key(uint8_t *out, uint8_t kind, struct bytes name)
-{
-    /* A name too long for LMDB is cut, and told from others by its hash: nobody asks for settings in order. */
-    size_t keep = name.len;
-    out[0] = kind;
-    if (name.len > TABLE_KEY_BYTES_MAX - 1) {
-        keep = TABLE_KEY_BYTES_MAX - 1 - sizeof(struct sha256);
-        struct sha256 hash = sha256_of(name.data, name.len);
-        memcpy(out + 1 + keep, hash.b, sizeof hash.b);
-    }
-    memcpy(out + 1, name.data, keep);
-    return bytes_of(out, keep == name.len ? 1 + keep : TABLE_KEY_BYTES_MAX);
-}
-
 /* ---- getters ---- */
 
 static enum index_table table_of_kind(uint8_t kind)
