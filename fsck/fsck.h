@@ -61,14 +61,24 @@ enum fsck_unit {
 /* One record as found. Chunks keep their hash, other kinds their plain body in the slab's `bodies`. */
 struct fsck_record {
     uint8_t kind;
+    uint8_t codec;
     bool good;    /* opened, and for chunks: decoded to what its hash says */
     bool checked; /* false: sealed, and no key is at hand */
+    bool indexed; /* the index names it as the state of something */
+    bool buried;  /* the index has a grave for it */
     uint32_t row;
+    uint32_t offset_bytes, stored_bytes; /* in the row's data */
     uint32_t plain_bytes;
     struct lsn lsn;
     struct sha256 hash; /* chunks and lists */
     size_t body_at;     /* in fsck_slab.bodies */
     uint32_t body_bytes;
+};
+
+/* A row as found; blocks 0: not at all. */
+struct fsck_row {
+    uint32_t block, unit_blocks;
+    struct sha256 table; /* table hash of the chain */
 };
 
 struct fsck_bad_row {
@@ -89,9 +99,13 @@ struct fsck_slab {
     bool has_limit; /* an `end` record or the footer says how many rows there are */
     uint64_t limit;
     bool freed;
+    struct lsn freed_lsn;
     /* found by the walk */
     uint64_t rows; /* numbers seen: the next one would be this */
+    struct fsck_row *row_list;
+    size_t row_capacity;
     uint64_t data_bytes;
+    uint64_t records_bad;
     struct fsck_record *records;
     size_t record_count, record_capacity;
     uint8_t *bodies;
@@ -167,9 +181,18 @@ struct codec;
 void fsck_records_walk(struct fsck *f, struct fsck_slab *s, struct codec *codec, uint8_t *plain, uint32_t row,
                        uint8_t *data, size_t len);
 
+/* ---- fsck_verdict.c ---- */
+
+/* What `end` and `freed` records say of slabs, and what that makes of their rows. */
+void fsck_verdicts(struct fsck *f);
+static inline struct bytes fsck_record_body(const struct fsck_slab *s, const struct fsck_record *r)
+{
+    return bytes_of(s->bodies + r->body_at, r->body_bytes);
+}
+
 /* ---- fsck_objects.c ---- */
 
-/* Verdicts on slabs, then what the log as a whole says: every version's references are followed. */
+/* What the log as a whole says: every version's references are followed. */
 DOL_MUST_CHECK enum dol_err fsck_objects_check(struct fsck *f);
 
 /* ---- fsck_repair.c ---- */

@@ -94,6 +94,7 @@ void fsck_records_walk(struct fsck *f, struct fsck_slab *s, struct codec *codec,
         if (err == DOL_OK && record_stored_bytes(h.body_bytes) > len - at)
             err = DOL_ECORRUPT;
         if (err != DOL_OK) {
+            s->records_bad++;
             fsck_say(f->report, FSCK_LOST, FSCK_RECORD, "%s row %u: the record at %zu: %s", fsck_slab_name(s, name),
                      row, at, dol_err_text(err));
             return;
@@ -101,7 +102,13 @@ void fsck_records_walk(struct fsck *f, struct fsck_slab *s, struct codec *codec,
         struct fsck_record *r = add_record(s);
         if (r == NULL)
             return;
-        *r = (struct fsck_record){.kind = h.kind, .row = row, .lsn = h.lsn, .plain_bytes = h.plain_bytes};
+        *r = (struct fsck_record){.kind = h.kind,
+                                  .codec = h.codec,
+                                  .row = row,
+                                  .offset_bytes = (uint32_t)at,
+                                  .stored_bytes = RECORD_HEADER_BYTES + h.body_bytes + RECORD_TRAILER_BYTES,
+                                  .lsn = h.lsn,
+                                  .plain_bytes = h.plain_bytes};
         if (f->can_open)
             err = judge(f, s, codec, plain, data + at, record_stored_bytes(h.body_bytes), r);
         if (err != DOL_OK)

@@ -285,6 +285,23 @@ static bool keep_bad_row(struct fsck_walker *w, struct fsck_slab *s, uint64_t ro
     return true;
 }
 
+static bool keep_row(struct fsck_slab *s, uint64_t row, const struct fsck_row *found)
+{
+    if (row >= s->row_capacity) {
+        size_t capacity = s->row_capacity ? s->row_capacity : 64;
+        while (capacity <= row)
+            capacity *= 2;
+        struct fsck_row *grown = realloc(s->row_list, capacity * sizeof *grown);
+        if (grown == NULL)
+            return false;
+        memset(grown + s->row_capacity, 0, (capacity - s->row_capacity) * sizeof *grown);
+        s->row_list = grown;
+        s->row_capacity = capacity;
+    }
+    s->row_list[row] = *found;
+    return true;
+}
+
 struct cursor {
     uint64_t row;
     uint32_t block;
@@ -324,6 +341,9 @@ static bool walk_row(struct fsck_walker *w, struct fsck_slab *s, struct cursor *
     s->data_bytes += lead->header.data_bytes;
     c->prev = unit_table_hash(s->header.life, c->row, &lead->header.prev_table, lead->digests, count);
     c->prev_known = true;
+    const struct fsck_row found = {c->block, layout.unit_blocks, c->prev};
+    if (!keep_row(s, c->row, &found))
+        s->err = DOL_ENOMEM;
     c->row++;
     c->block += layout.unit_blocks;
     return true;

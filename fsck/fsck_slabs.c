@@ -130,6 +130,7 @@ void fsck_slabs_free(struct fsck *f)
         free(f->slabs[i]->records);
         free(f->slabs[i]->bodies);
         free(f->slabs[i]->bad_rows);
+        free(f->slabs[i]->row_list);
         free(f->slabs[i]);
     }
     free(f->slabs);

@@ -241,8 +241,10 @@ static int run(struct fsck *f)
         err = fsck_slabs_find(f);
     if (err == DOL_OK)
         err = walk_slabs(f);
-    if (err == DOL_OK)
+    if (err == DOL_OK) {
+        fsck_verdicts(f);
         err = fsck_objects_check(f);
+    }
     if (err == DOL_OK && f->options.mode == FSCK_REPAIR) {
         fsck_superblocks_repair(f);
         fsck_rows_repair(f);
