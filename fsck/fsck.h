@@ -3,7 +3,8 @@
  * code, key and codec libraries with the engine, and none of its reading, judging or repairing.
  *
  * Passes: drives (superblocks) -> slabs (extent headers, footers) -> rows (units, parity, records; a slab per worker
- * thread) -> objects (what the log says there is, and whether all of it can be read) -> repair of units proven bad.
+ * thread) -> objects (what the log says there is, and whether all of it can be read) -> the index against the log ->
+ * repair of units proven bad.
  * A dry run opens everything read-only.
  *
  * Everything hangs off struct fsck. Workers touch only their slab, the drives' atomic counters and the report (locked).
@@ -31,7 +32,8 @@ enum fsck_mode { FSCK_CHECK, FSCK_REPAIR };
 struct fsck_options {
     const char *drives[FORMAT_DRIVES_MAX];
     unsigned drive_count;
-    const char *key_file; /* NULL: none; contents of an encrypted pool can't be judged then */
+    const char *index_dir; /* NULL: none is named */
+    const char *key_file;  /* NULL: none; contents of an encrypted pool can't be judged then */
     enum fsck_mode mode;
     unsigned threads;
 };
@@ -119,6 +121,8 @@ struct fsck_totals {
     uint64_t rows, records, chunks, chunk_bytes, lists, buckets, versions, delete_markers, uploads, object_bytes;
     uint64_t rows_repairable, rows_lost, units_bad, units_rewritten;
     uint64_t chunks_unreferenced, versions_damaged;
+    uint64_t headers_unreadable; /* extents nobody knows the slab of */
+    uint64_t index_entries, index_wrong, index_lost, index_behind;
 };
 
 struct fsck {
@@ -134,6 +138,9 @@ struct fsck {
     size_t slab_count, slab_capacity;
     _Atomic size_t next_slab;    /* for workers */
     _Atomic uint64_t bytes_done; /* of members' units, for progress */
+    int index_fd;                /* the index's directory, locked; -1: there is none */
+    bool log_whole;              /* every record of the log could be read */
+    bool index_aside;            /* it was wrong, and was moved */
     struct fsck_totals totals;
 };
 
@@ -194,6 +201,14 @@ static inline struct bytes fsck_record_body(const struct fsck_slab *s, const str
 
 /* What the log as a whole says: every version's references are followed. */
 DOL_MUST_CHECK enum dol_err fsck_objects_check(struct fsck *f);
+
+/* ---- fsck_index.c ---- */
+
+/* The index against what was read of the drives. EINUSE, EIO, ENOMEM; what is wrong was said. */
+DOL_MUST_CHECK enum dol_err fsck_index_check(struct fsck *f);
+/* One that is wrong goes out of the server's way, when all that it has to say can be read from the drives. */
+void fsck_index_repair(struct fsck *f);
+void fsck_index_close(struct fsck *f);
 
 /* ---- fsck_repair.c ---- */
 

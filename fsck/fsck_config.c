@@ -1,11 +1,12 @@
-/* The drives and the key of a dolmend configuration file; its other keys are not fsck's business. */
+/* The drives, the key and the index of a dolmend configuration file; its other keys are not fsck's business. */
 #include "fsck_config.h"
 
 #include <errno.h>
 #include <ini.h>
 #include <stdlib.h>
 
-#define KEY_DEFAULT "/etc/dolmen/key"
+#define KEY_DEFAULT   "/etc/dolmen/key"
+#define INDEX_DEFAULT "/var/lib/dolmen/index"
 
 static int on_key(void *arg, const char *section, const char *name, const char *value)
 {
@@ -13,10 +14,11 @@ static int on_key(void *arg, const char *section, const char *name, const char *
     char *rest, *copy;
     if (strcmp(section, "pool") != 0)
         return 1;
-    if (strcmp(name, "key") == 0) {
-        free(p->key);
-        p->key = strdup(value);
-        return p->key != NULL;
+    char **one = strcmp(name, "key") == 0 ? &p->key : strcmp(name, "index") == 0 ? &p->index : NULL;
+    if (one != NULL) {
+        free(*one);
+        *one = strdup(value);
+        return *one != NULL;
     }
     if (strcmp(name, "drives") != 0)
         return 1;
@@ -47,6 +49,8 @@ enum dol_err fsck_config_read(const char *file, struct fsck_paths *out)
     }
     if (out->key == NULL && (out->key = strdup(KEY_DEFAULT)) == NULL)
         return DOL_ENOMEM;
+    if (out->index == NULL && (out->index = strdup(INDEX_DEFAULT)) == NULL)
+        return DOL_ENOMEM;
     return DOL_OK;
 }
 
@@ -55,4 +59,5 @@ void fsck_paths_free(struct fsck_paths *p)
     for (unsigned i = 0; i < p->count; i++)
         free(p->drives[i]);
     free(p->key);
+    free(p->index);
 }

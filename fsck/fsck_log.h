@@ -12,8 +12,8 @@
 
 /* A chunk or a list: its newest copy. */
 struct fsck_content {
-    bool good; /* there is one */
-    bool referenced;
+    bool good;       /* there is one */
+    bool referenced; /* by an object; in the check of the index, of a list: its members are known */
     uint32_t plain_bytes;
     const struct fsck_slab *slab; /* of the copy: lists have their body there */
     struct fsck_record *record;
@@ -22,6 +22,7 @@ struct fsck_content {
     uint64_t refs;
     struct lsn indexed; /* by the index, the LSN of the newest copy */
     const char *wrong;  /* what the index says wrong of it */
+    bool told;          /* by an object that uses it */
 };
 
 /* A version of an object, a bucket, an upload, a part, a setting. */
@@ -33,7 +34,7 @@ struct fsck_state {
     struct lsn meta_lsn; /* versions: of the newest object-meta */
     struct bytes meta;
     /* for the check of the index */
-    struct lsn indexed, meta_indexed; /* by the index; zero: it doesn't know it */
+    struct lsn indexed, meta_indexed; /* by the index; zero: it doesn't know it. Buckets: the second is of the name */
     bool wrong;                       /* that was said */
 };
 

@@ -26,6 +26,7 @@ enum fsck_severity {
     X(CHUNK, "chunk")                                                                                                  \
     X(OBJECT, "object")                                                                                                \
     X(UPLOAD, "upload")                                                                                                \
+    X(INDEX, "index")                                                                                                  \
     X(KEY, "key")
 
 enum fsck_subject {

@@ -60,6 +60,7 @@ static enum dol_err scan_drive(struct fsck *f, struct fsck_drive *d, uint8_t *bl
     for (uint32_t extent = 0; extent < d->extents; extent++) {
         uint64_t offset = FORMAT_EXTENTS_OFFSET + extent * f->sb.extent_bytes;
         if (!fsck_drive_read(d, offset, block, EXTENT_HEADER_BYTES)) {
+            f->totals.headers_unreadable++;
             fsck_say(f->report, FSCK_LOST, FSCK_SLAB, "%s: the header of extent %u can't be read", d->path, extent);
             continue;
         }

@@ -13,13 +13,15 @@ enum { EXIT_CLEAN = 0, EXIT_CORRECTED = 1, EXIT_LEFT = 4, EXIT_OPERATION = 8, EX
 static const char help[] =
     "dolmen-fsck " DOLMEN_VERSION ": checks and repairs a Dolmen pool that no dolmend serves\n"
     "\n"
-    "  dolmen-fsck [--repair] [--json] [--key FILE] (--dev DIR | --config FILE | DRIVE...)\n"
+    "  dolmen-fsck [--repair] [--json] [--key FILE] [--index DIR] (--dev DIR | --config FILE | DRIVE...)\n"
     "\n"
-    "  --dev DIR      the drives of DIR/drives, with DIR/key\n"
-    "  --config FILE  the drives and the key that dolmend's configuration names\n"
+    "  --dev DIR      the drives of DIR/drives, with DIR/key and DIR/index\n"
+    "  --config FILE  the drives, the key and the index that dolmend's configuration names\n"
     "  DRIVE...       drive files or block devices\n"
     "  --key FILE     the pool's key file; without it an encrypted pool's structure is checked, and not its contents\n"
-    "  --repair       write what is bad and can be computed from what is good; without it nothing is written at all\n"
+    "  --index DIR    the index that is compared with the drives\n"
+    "  --repair       write what is bad and can be computed from what is good; without it nothing is written at all.\n"
+    "                 A wrong index is moved aside: dolmend builds it from the drives at its next start\n"
     "  --json         one JSON object a line: problems as they are found, the summary last\n"
     "  --threads N    slabs read at the same time (default: one for each core)\n"
     "  --progress     show progress on standard error\n"
@@ -70,7 +72,7 @@ static int add_dev(struct fsck_paths *p, const char *dir)
     snprintf(path, sizeof path, "%s/key", dir);
     if (stat(path, &st) == 0 && (p->key = strdup(path)) == NULL)
         return EXIT_OPERATION;
-    return 0;
+    return asprintf(&p->index, "%s/index", dir) < 0 ? EXIT_OPERATION : 0;
 }
 
 static int add_paths(struct arguments *a)
@@ -84,17 +86,24 @@ static int add_paths(struct arguments *a)
         a->fsck.drives[a->fsck.drive_count++] = a->paths.drives[i];
     if (a->fsck.key_file == NULL)
         a->fsck.key_file = a->paths.key;
+    if (a->fsck.index_dir == NULL)
+        a->fsck.index_dir = a->paths.index;
     return status;
 }
 
 static int parse(int argc, char **argv, struct arguments *a)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"dev", required_argument, NULL, 'd'},
-        {"key", required_argument, NULL, 'k'},    {"repair", no_argument, NULL, 'r'},
-        {"json", no_argument, NULL, 'j'},         {"threads", required_argument, NULL, 't'},
-        {"progress", no_argument, NULL, 'p'},     {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"dev", required_argument, NULL, 'd'},
+                                            {"key", required_argument, NULL, 'k'},
+                                            {"index", required_argument, NULL, 'i'},
+                                            {"repair", no_argument, NULL, 'r'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"threads", required_argument, NULL, 't'},
+                                            {"progress", no_argument, NULL, 'p'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {"version", no_argument, NULL, 'v'},
+                                            {NULL, 0, NULL, 0}};
     int c;
     char *end;
     unsigned long threads;
@@ -108,6 +117,9 @@ static int parse(int argc, char **argv, struct arguments *a)
             break;
         case 'k':
             a->fsck.key_file = optarg;
+            break;
+        case 'i':
+            a->fsck.index_dir = optarg;
             break;
         case 'r':
             a->fsck.mode = FSCK_REPAIR;
@@ -208,12 +220,19 @@ static void print_figures(struct fsck *f)
     fsck_figure(f->report, "chunk_bytes", t->chunk_bytes);
     fsck_figure(f->report, "chunks_unreferenced", t->chunks_unreferenced);
     fsck_figure(f->report, "chunk_lists", t->lists);
+    if (f->index_fd < 0)
+        return;
+    fsck_figure(f->report, "index_entries", t->index_entries);
+    fsck_figure(f->report, "index_wrong", t->index_wrong);
+    fsck_figure(f->report, "index_records_behind", t->index_behind);
 }
 
 static int verdict(struct fsck *f)
 {
     uint64_t lost = fsck_report_count(f->report, FSCK_LOST), repairable = fsck_report_count(f->report, FSCK_REPAIRABLE),
              repaired = fsck_report_count(f->report, FSCK_REPAIRED);
+    if (f->index_aside) /* all that was wrong with it in one go */
+        repaired += f->totals.index_wrong - 1;
     print_figures(f);
     if (lost > 0) {
         fsck_report_end(f->report, "something is wrong that can't be repaired with what is at hand", EXIT_LEFT);
@@ -245,9 +264,12 @@ static int run(struct fsck *f)
         fsck_verdicts(f);
         err = fsck_objects_check(f);
     }
+    if (err == DOL_OK)
+        err = fsck_index_check(f);
     if (err == DOL_OK && f->options.mode == FSCK_REPAIR) {
         fsck_superblocks_repair(f);
         fsck_rows_repair(f);
+        fsck_index_repair(f);
     }
     if (err == DOL_OK)
         return verdict(f);
@@ -269,10 +291,12 @@ int main(int argc, char **argv)
     if (status == 0 && f != NULL) {
         for (unsigned i = 0; i < FORMAT_DRIVES_MAX; i++)
             f->drives[i].fd = -1;
+        f->index_fd = -1;
         f->options = a.fsck;
         f->report = fsck_report_new(a.format, a.progress);
         status = f->report ? run(f) : EXIT_OPERATION;
         fsck_slabs_free(f);
+        fsck_index_close(f);
         fsck_drives_close(f);
         if (f->report != NULL)
             fsck_report_free(f->report);

@@ -3,12 +3,14 @@
 A small pool is filled to the brim, emptied by deletes, and filled again, many times: what is deleted gives its space back, by itself. Then many
 clients overwrite, read and delete at once, far more than the pool holds, so that slabs are compacted under their hands. Between
 rounds the server is restarted, killed, or loses its index; a few objects stay from the first round to the last, and none that was
-deleted is ever there again. At the end dolmen-fsck finds nothing.
+deleted is ever there again. Whenever the server has stopped, or was killed, dolmen-fsck finds nothing, in the index neither; but in a copy of
+the index from before space was given back it does.
 """
 import argparse
 import hashlib
 import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -31,6 +33,7 @@ class Pool:
         self.chance = chance
         self.stored = {}
         self.s3 = S3(appliance)
+        self.older = os.path.join(appliance.work, "older-index")
 
     def put(self, key, length):
         data = self.chance.randbytes(length)
@@ -61,13 +64,22 @@ class Pool:
 
     def interrupt(self, how):
         self.s3.close()
+        if how == "nothing":
+            return
         if how == "restart":
-            self.appliance.restart()
-        elif how in ("kill", "kill and lose the index"):
+            self.appliance.stop()
+        else:
             self.appliance.kill()
-            if how != "kill":
-                self.appliance.remove_index()
-            self.appliance.start()
+        fsck(self.appliance)
+        if how == "kill and lose the index":
+            self.appliance.remove_index()
+        self.appliance.start()
+
+    def copy_index(self):
+        self.s3.close()
+        self.appliance.stop()
+        shutil.copytree(os.path.join(self.appliance.folder, "index"), self.older)
+        self.appliance.start()
 
     def used_bytes(self):
         return self.appliance.metrics()["dolmen_pool_used_bytes"]
@@ -83,6 +95,7 @@ def run(pool, rounds):
     pool.s3.create_bucket(BUCKET)
     for number in range(KEPT):
         expect(200, pool.put(f"kept/{number}", 70000))
+    pool.copy_index()
     first = 0
     for number in range(rounds):
         name = f"round-{number}"
@@ -171,10 +184,11 @@ def churn(pool, clients, steps):
     pool.s3.close()
 
 
-def fsck(appliance):
+def fsck(appliance, status=0, words=()):
     program = os.path.join(appliance.build, "bin", "dolmen-fsck")
-    answer = subprocess.run([program, "--dev", appliance.folder], capture_output=True, text=True, timeout=300, check=False)
-    assert answer.returncode == 0, answer.stdout + answer.stderr
+    answer = subprocess.run([program, "--dev", appliance.folder, *words], capture_output=True, text=True, timeout=300, check=False)
+    assert answer.returncode == status, answer.stdout + answer.stderr
+    return answer.stdout
 
 
 def main():
@@ -193,6 +207,7 @@ def main():
         churn(pool, arguments.clients, arguments.steps)
         appliance.stop()
         fsck(appliance)
+        assert "it is an older copy" in fsck(appliance, 4, ["--index", pool.older])
     print("passed")
 
 
