@@ -3,7 +3,8 @@
 Acknowledged means durable: kill -9 under load, again and again, on one pool.
 
 Each round: workers overwrite, delete and read their own keys; the server is killed at a moment the seed chooses, in some rounds again while it
-recovers; after the restart every key holds what was acknowledged last, or what was being tried when the server died; the listing agrees.
+recovers; dolmen-fsck finds nothing wrong with what is left, the index included; after the restart every key holds what was acknowledged last, or
+what was being tried when the server died; the listing agrees.
 At the end the same after a gentle stop, and after the loss of the index.
 """
 import argparse
@@ -14,6 +15,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from appliance import Appliance, wait_until  # noqa: E402
+from fsck import CLEAN, Fsck  # noqa: E402
 from load import Ledger, Load  # noqa: E402
 from s3 import S3  # noqa: E402
 
@@ -55,6 +57,7 @@ def one_round(appliance, ledger, chance, number, workers):
     ledger.read_journal(journal)
     if chance.random() < 0.3:
         kill_while_starting(appliance, chance)
+    Fsck(appliance.build).expect(CLEAN, "--dev", appliance.folder)
     appliance.start()
     s3 = S3(appliance)
     objects = ledger.check(s3, BUCKET)
