@@ -1,11 +1,11 @@
 /* Reading whole rows: see read.h. */
+#include "dol_assert.h"
 #include "read_impl.h"
 
 #define BLOCK FORMAT_BLOCK_BYTES
 
-/* Reads `len` bytes at the same block of every member into out[i]; errors and missing members give ops[i].err. */
-static void read_members(struct pool *pool, struct slab *slab, uint32_t block, uint8_t *const *out, size_t len,
-                         enum dol_err *errs)
+void members_read(struct pool *pool, struct slab *slab, uint32_t block, uint8_t *const *out, size_t len,
+                  enum dol_err *errs)
 {
     struct drive_op ops[FORMAT_MEMBERS_MAX];
     struct join join;
@@ -79,32 +79,24 @@ bool unit_is_of_later_row(const struct pool *pool, const struct slab *slab, unsi
            header_is_of(&h, pool, slab, member, block) && h.row > row;
 }
 
-enum dol_err row_probe(struct pool *pool, struct slab *slab, uint32_t row_block, struct row_probe *out)
+enum dol_err row_probe_judge(const struct pool *pool, const struct slab *slab, uint32_t row_block,
+                             const uint8_t *const *blocks, const enum dol_err *errs, struct row_probe *out)
 {
     unsigned members = (unsigned)(slab->k + slab->m);
-    uint8_t *buffer = blocks_alloc((size_t)members * BLOCK);
-    struct judged_header *judged = calloc(members, sizeof *judged);
-    uint8_t *blocks[FORMAT_MEMBERS_MAX] = {0};
-    enum dol_err errs[FORMAT_MEMBERS_MAX];
-    enum dol_err err = DOL_ENOMEM;
+    enum dol_err err = DOL_ENOTFOUND;
 
+    dol_assert(members > 0);
+    struct judged_header *judged = calloc(members, sizeof *judged);
     memset(out, 0, sizeof *out);
-    if (buffer == NULL || judged == NULL)
-        goto out;
-    for (unsigned i = 0; i < members; i++)
-        blocks[i] = buffer + (size_t)i * BLOCK;
-    read_members(pool, slab, row_block, blocks, BLOCK, errs);
+    if (judged == NULL)
+        return DOL_ENOMEM;
     for (unsigned i = 0; i < members; i++) {
         if (errs[i] == DOL_OK)
             judge_header(pool, slab, i, row_block, blocks[i], &judged[i], NULL);
-        else if (errs[i] == DOL_ESTOPPED) {
-            err = DOL_ESTOPPED;
-            goto out;
-        } else
+        else
             out->unreadable++;
     }
     int best = elect_table(judged, members);
-    err = DOL_ENOTFOUND;
     for (unsigned i = 0; i < members; i++)
         if (judged[i].newer)
             err = DOL_EFORMAT;
@@ -115,9 +107,35 @@ enum dol_err row_probe(struct pool *pool, struct slab *slab, uint32_t row_block,
             out->good += judged[i].good && sha256_equal(&judged[i].table, &out->table);
         err = DOL_OK;
     }
-out:
-    free(buffer);
     free(judged);
+    return err;
+}
+
+static bool was_stopped(const enum dol_err *errs, unsigned members)
+{
+    for (unsigned i = 0; i < members; i++)
+        if (errs[i] == DOL_ESTOPPED)
+            return true;
+    return false;
+}
+
+enum dol_err row_probe(struct pool *pool, struct slab *slab, uint32_t row_block, struct row_probe *out)
+{
+    unsigned members = (unsigned)(slab->k + slab->m);
+    uint8_t *buffer = blocks_alloc((size_t)members * BLOCK);
+    uint8_t *blocks[FORMAT_MEMBERS_MAX] = {0};
+    enum dol_err errs[FORMAT_MEMBERS_MAX];
+
+    memset(out, 0, sizeof *out);
+    if (buffer == NULL)
+        return DOL_ENOMEM;
+    for (unsigned i = 0; i < members; i++)
+        blocks[i] = buffer + (size_t)i * BLOCK;
+    members_read(pool, slab, row_block, blocks, BLOCK, errs);
+    enum dol_err err = was_stopped(errs, members)
+                           ? DOL_ESTOPPED
+                           : row_probe_judge(pool, slab, row_block, (const uint8_t *const *)blocks, errs, out);
+    free(buffer);
     return err;
 }
 
@@ -127,23 +145,22 @@ void row_image_free(struct row_image *row)
     row->buffer = NULL;
 }
 
-static void judge_units(struct pool *pool, struct slab *slab, uint32_t row_block, const enum dol_err *errs,
-                        struct judged_header *judged, struct row_image *row)
+static void judge_units(const struct pool *pool, const struct slab *slab, uint32_t row_block, uint8_t *const *units,
+                        const enum dol_err *errs, struct judged_header *judged, struct row_image *row)
 {
     unsigned members = (unsigned)(slab->k + slab->m);
     uint32_t crcs[UNIT_CRCS_MAX];
-    size_t unit_bytes = (size_t)row->layout.unit_blocks * BLOCK;
     for (unsigned i = 0; i < members; i++) {
-        const uint8_t *unit = row->buffer + i * unit_bytes;
         judged[i].good = false;
         if (errs[i] != DOL_OK) {
             row->unreadable++;
             continue;
         }
         row->read_unit[i] = true;
-        judge_header(pool, slab, i, row_block, unit, &judged[i], crcs);
-        judged[i].good = judged[i].good && judged[i].header.unit_blocks == row->layout.unit_blocks &&
-                         unit_payload_ok(unit + row->layout.header_bytes, &row->layout, crcs) &&
+        judge_header(pool, slab, i, row_block, units[i], &judged[i], crcs);
+        judged[i].good = judged[i].good && judged[i].header.unit_blocks == row->layout.unit_blocks;
+        row->good_header[i] = judged[i].good;
+        judged[i].good = judged[i].good && unit_payload_ok(row->payloads[i], &row->layout, crcs) &&
                          unit_digest(crcs, row->layout.crc_count) == judged[i].digests[i];
     }
     int best = elect_table(judged, members);
@@ -157,7 +174,7 @@ static void judge_units(struct pool *pool, struct slab *slab, uint32_t row_block
     }
 }
 
-static void rebuild_data(struct slab *slab, struct row_image *row)
+static void rebuild_data(const struct slab *slab, struct row_image *row)
 {
     unsigned bad[FORMAT_MEMBERS_MAX], bad_count = 0;
     for (unsigned i = 0; i < slab->k; i++)
@@ -168,41 +185,47 @@ static void rebuild_data(struct slab *slab, struct row_image *row)
                                                                   bad_count, row->layout.payload_bytes) == DOL_OK);
 }
 
+enum dol_err row_judge(const struct pool *pool, const struct slab *slab, uint32_t row_block, uint32_t unit_blocks,
+                       uint8_t *const *units, const enum dol_err *errs, struct row_image *row)
+{
+    unsigned members = (unsigned)(slab->k + slab->m);
+    dol_assert(members > 0);
+    memset(row, 0, sizeof *row);
+    if (!row_layout_of_unit(unit_blocks, slab->k, slab->m, &row->layout))
+        return DOL_ECORRUPT;
+    struct judged_header *judged = calloc(members, sizeof *judged);
+    if (judged == NULL)
+        return DOL_ENOMEM;
+    for (unsigned i = 0; i < members; i++)
+        row->payloads[i] = units[i] + row->layout.header_bytes;
+    judge_units(pool, slab, row_block, units, errs, judged, row);
+    rebuild_data(slab, row);
+    free(judged);
+    return DOL_OK;
+}
+
 enum dol_err row_load(struct pool *pool, struct slab *slab, uint32_t row_block, uint32_t unit_blocks,
                       struct row_image *row)
 {
     unsigned members = (unsigned)(slab->k + slab->m);
-    struct judged_header *judged = calloc(members, sizeof *judged);
     uint8_t *units[FORMAT_MEMBERS_MAX] = {0};
     enum dol_err errs[FORMAT_MEMBERS_MAX];
-    enum dol_err err = DOL_ENOMEM;
+    struct row_layout layout;
 
     memset(row, 0, sizeof *row);
-    if (!row_layout_of_unit(unit_blocks, slab->k, slab->m, &row->layout) ||
-        (uint64_t)row_block + unit_blocks > pool_extent_blocks(pool)) {
-        err = DOL_ECORRUPT;
-        goto out;
-    }
+    if (!row_layout_of_unit(unit_blocks, slab->k, slab->m, &layout) ||
+        (uint64_t)row_block + unit_blocks > pool_extent_blocks(pool))
+        return DOL_ECORRUPT;
     size_t unit_bytes = (size_t)unit_blocks * BLOCK;
-    row->buffer = blocks_alloc(members * unit_bytes);
-    if (row->buffer == NULL || judged == NULL)
-        goto out;
-    for (unsigned i = 0; i < members; i++) {
-        units[i] = row->buffer + i * unit_bytes;
-        row->payloads[i] = units[i] + row->layout.header_bytes;
-    }
-    read_members(pool, slab, row_block, units, unit_bytes, errs);
-    for (unsigned i = 0; i < members; i++) {
-        if (errs[i] == DOL_ESTOPPED) {
-            err = DOL_ESTOPPED;
-            goto out;
-        }
-    }
-    judge_units(pool, slab, row_block, errs, judged, row);
-    rebuild_data(slab, row);
-    err = DOL_OK;
-out:
-    free(judged);
+    uint8_t *buffer = blocks_alloc(members * unit_bytes);
+    if (buffer == NULL)
+        return DOL_ENOMEM;
+    for (unsigned i = 0; i < members; i++)
+        units[i] = buffer + i * unit_bytes;
+    members_read(pool, slab, row_block, units, unit_bytes, errs);
+    enum dol_err err =
+        was_stopped(errs, members) ? DOL_ESTOPPED : row_judge(pool, slab, row_block, unit_blocks, units, errs, row);
+    row->buffer = buffer;
     if (err != DOL_OK)
         row_image_free(row);
     return err;

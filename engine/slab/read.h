@@ -51,10 +51,11 @@ struct row_image {
     struct unit_header header;
     struct row_layout layout;
     struct sha256 table;
-    uint8_t *buffer; /* owned: k + m units */
+    uint8_t *buffer; /* owned: k + m units; NULL: they are the caller's */
     uint8_t *payloads[FORMAT_MEMBERS_MAX];
-    bool good_unit[FORMAT_MEMBERS_MAX]; /* as found on the drives */
-    bool read_unit[FORMAT_MEMBERS_MAX]; /* its drive gave it without an error */
+    bool good_unit[FORMAT_MEMBERS_MAX];   /* as found on the drives */
+    bool read_unit[FORMAT_MEMBERS_MAX];   /* its drive gave it without an error */
+    bool good_header[FORMAT_MEMBERS_MAX]; /* its header is one of this unit, whatever its payload is */
     unsigned good;
     unsigned unreadable;
     bool complete_data; /* the k data payloads are good, read or rebuilt */
@@ -64,6 +65,21 @@ struct row_image {
 DOL_MUST_CHECK enum dol_err row_load(struct pool *pool, struct slab *slab, uint32_t row_block, uint32_t unit_blocks,
                                      struct row_image *out);
 void row_image_free(struct row_image *row);
+
+/*
+ * The halves of row_probe() and row_load(): reading, and judging what was read. members_read() [await]: `len` bytes at
+ * the same block of every member into out[i]; errs[i] says what came of it, EIO for a missing member. Judging doesn't
+ * await, and may be done by any thread while the slab is pinned; bad data units are rebuilt in place. ENOMEM, and as
+ * above.
+ */
+void members_read(struct pool *pool, struct slab *slab, uint32_t block, uint8_t *const *out, size_t len,
+                  enum dol_err *errs);
+DOL_MUST_CHECK enum dol_err row_probe_judge(const struct pool *pool, const struct slab *slab, uint32_t row_block,
+                                            const uint8_t *const *blocks, const enum dol_err *errs,
+                                            struct row_probe *out);
+DOL_MUST_CHECK enum dol_err row_judge(const struct pool *pool, const struct slab *slab, uint32_t row_block,
+                                      uint32_t unit_blocks, uint8_t *const *units, const enum dol_err *errs,
+                                      struct row_image *out);
 /* Copies [offset, offset + len) of the row's data. */
 void row_image_copy(const struct row_image *row, uint32_t offset, void *out, size_t len);
 

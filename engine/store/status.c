@@ -4,6 +4,7 @@
 #include "cache.h"
 #include "gc.h"
 #include "hash.h"
+#include "scrub_impl.h"
 #include "store_impl.h"
 
 static void drive_status(struct pool *pool, unsigned i, struct store_drive_status *out)
@@ -127,6 +128,7 @@ void store_status_get(struct store *s, struct store_status *out)
     out->reclaim_blocked = gc.blocked;
     out->objects = ix.objects;
     out->buckets = ix.buckets;
+    out->scrub_unrecoverable = scrub_unrecoverable(s->scrub);
     counters_fill(s, &out->counters);
     pthread_mutex_lock(&pool->lock);
     out->read_only = pool->read_only;

@@ -13,6 +13,7 @@
 #include "gc.h"
 #include "log.h"
 #include "recover.h"
+#include "scrub_impl.h"
 #include "store_impl.h"
 
 #define INDEX_MAP_BYTES_DEFAULT (256ull << 20)
@@ -119,6 +120,7 @@ static void store_free(struct store *s)
     dedup_free(s->dedup);
     digester_free(s->digester);
     cache_free(s->cache);
+    scrub_free(s->scrub);
     pthread_mutex_destroy(&s->codec_lock);
     pins_fini(&s->pins);
     free(s);
@@ -144,6 +146,8 @@ enum dol_err store_open(const struct store_config *config, struct store **out)
         err = digester_new(&s->digester);
     if (err == DOL_OK)
         err = cache_new(config->cache_bytes, &s->cache);
+    if (err == DOL_OK)
+        err = scrub_new(s, &s->scrub);
     if (err == DOL_OK)
         err = pool_open(config, &s->pool);
     if (err != DOL_OK) {
@@ -177,6 +181,7 @@ enum dol_err store_open(const struct store_config *config, struct store **out)
 void store_close(struct store *s)
 {
     dol_assert_magic(s, STORE_MAGIC);
+    scrub_close(s->scrub);
     gc_stop(s);
     committer_stop(s);
     appenders_stop(s->pool);

@@ -31,6 +31,7 @@ struct store_stats {
 
 struct dedup;
 struct gc;
+struct scrub;
 struct digester;
 struct cache;
 
@@ -47,6 +48,7 @@ struct store {
     struct dedup *dedup;
     struct pins pins;
     struct gc *gc; /* NULL: nothing is reclaimed (read-only) */
+    struct scrub *scrub;
     struct digester *digester;
     struct cache *cache;
     struct store_aheads aheads[POOL_LOOPS_MAX];

@@ -346,6 +346,73 @@ typedef bool version_list_fn(void *arg, struct bytes key_or_prefix, const struct
 DOL_MUST_CHECK enum dol_err store_version_list(struct store *s, const struct version_list_request *req,
                                                version_list_fn *fn, void *arg, bool *truncated);
 
+/* ---- scrubbing ---- */
+
+#define STORE_SCRUB_FINDINGS_MAX 64u /* that are kept with their places; all are counted */
+
+enum store_scrub_kind {
+    SCRUB_UNIT_HEADER,     /* what lies there isn't this unit: zeroes, an older or another one, a header that rots */
+    SCRUB_UNIT_PAYLOAD,    /* the unit's bytes aren't those that its header, or the other units, speak of */
+    SCRUB_UNIT_UNREADABLE, /* the drive gave an error */
+    SCRUB_ROW_LOST,        /* fewer than k units of the row verify; one finding may stand for several rows */
+    SCRUB_ROW_PARITY,      /* every unit is as it was written, but parity isn't that of the data */
+    SCRUB_ROW_CHAIN,       /* the row doesn't follow the one before it */
+    SCRUB_RECORD,          /* a record can't be opened, in spite of good units */
+    SCRUB_CONTENT,         /* a chunk's plain bytes don't have the SHA-256 it is named by */
+    SCRUB_REFERENCE,       /* a current manifest, part or list refers to what isn't there */
+    SCRUB_INDEX,           /* the index doesn't explain a record, or its own rows don't add up: it is doubted, and the
+                              next open makes it anew */
+    SCRUB_KINDS
+};
+const char *store_scrub_kind_name(enum store_scrub_kind kind); /* "unit_header" */
+
+struct store_scrub_finding {
+    uint8_t kind;  /* enum store_scrub_kind */
+    bool repaired; /* written again and read back */
+    uint64_t slab, row;
+    char drive[33];                /* UUID; empty: not of one drive */
+    uint64_t lsn_run, lsn_counter; /* of a record; 0.0: none */
+    char hash[65];                 /* of a chunk or list; empty: none */
+};
+
+enum store_scrub_state { SCRUB_NEVER, SCRUB_RUNNING, SCRUB_FINISHED, SCRUB_STOPPED, SCRUB_FAILED };
+
+/* One pass over the pool, finished or not. */
+struct store_scrub_report {
+    uint8_t state;                /* enum store_scrub_state */
+    enum dol_err err;             /* why it failed */
+    int64_t started_ns, ended_ns; /* UTC; ended 0: it runs */
+    uint64_t duration_ns;
+    uint64_t bandwidth_bytes_s; /* 0: no limit */
+    uint64_t slabs, slabs_done;
+    uint64_t bytes, bytes_done;            /* of units: about what there is; what it is through with */
+    uint64_t bytes_read;                   /* from drives, also to verify repairs */
+    uint64_t rows, units, records, chunks; /* verified */
+    uint64_t units_unverified;             /* on drives that are missing */
+    uint64_t rows_unverified;              /* more drives are missing than parity makes up for */
+    uint64_t found[SCRUB_KINDS];           /* rows for SCRUB_ROW_LOST */
+    uint64_t units_repaired;
+    uint64_t units_unrepaired; /* bad, what belongs there is known, but it couldn't be written */
+    uint64_t unrecoverable;    /* rows, records, chunks and references that are lost */
+    unsigned finding_count;
+    struct store_scrub_finding findings[STORE_SCRUB_FINDINGS_MAX];
+};
+
+struct store_scrub_status {
+    struct store_scrub_report now;  /* the pass that runs, or the latest */
+    struct store_scrub_report last; /* the last that came to its end in this run; SCRUB_NEVER: none */
+    uint64_t passes;                /* finished in this run, as all below */
+    uint64_t bytes_read, units_repaired, units_unrepaired, unrecoverable;
+    uint64_t found[SCRUB_KINDS];
+};
+
+/* Begins a pass; returns at once. EBUSY: one is under way. */
+DOL_MUST_CHECK enum dol_err store_scrub_start(struct store *s, uint64_t bandwidth_bytes_s);
+/* Ends the pass that is under way, and returns when it has ended; false: none was. */
+bool store_scrub_stop(struct store *s);
+/* Not [await]; any thread. */
+void store_scrub_status_get(struct store *s, struct store_scrub_status *out);
+
 /* ---- status ---- */
 
 struct store_drive_status {
@@ -402,6 +469,7 @@ struct store_status {
     uint64_t live_bytes;  /* stored bytes of records that are needed, as the index has applied them */
     uint64_t dead_bytes;  /* of full and ended slabs, what holds nothing needed: void records, padding, room unused */
     bool reclaim_blocked; /* no space is reclaimed until a restart: the log says why */
+    uint64_t scrub_unrecoverable; /* as the last pass of scrubbing that was finished found it, or the latest so far */
     uint64_t slabs_open, slabs_sealed, slabs_ended;
     uint64_t objects, buckets; /* as the index counts them */
     struct store_counters counters;
