@@ -248,6 +248,55 @@ void world_reclaim(struct world *w)
         world_fail(w, "the index does not fit together");
 }
 
+/* ---- scrubbing ---- */
+
+static uint64_t found_beside_units(const struct store_scrub_report *r)
+{
+    uint64_t sum = 0;
+    for (unsigned kind = 0; kind < SCRUB_KINDS; kind++)
+        if (kind != SCRUB_UNIT_HEADER && kind != SCRUB_UNIT_PAYLOAD && kind != SCRUB_UNIT_UNREADABLE)
+            sum += r->found[kind];
+    return sum;
+}
+
+/* Damage stays within m drives: everything can be had, and all that can be written is written. */
+static void check_scrub(struct world *w, const struct store_scrub_report *r, unsigned pass)
+{
+    bool excused = w->write_fault || w->expect_read_only;
+    uint64_t units = r->found[SCRUB_UNIT_HEADER] + r->found[SCRUB_UNIT_PAYLOAD] + r->found[SCRUB_UNIT_UNREADABLE];
+    w->units_repaired += r->units_repaired;
+    if (r->state != SCRUB_FINISHED && !(w->write_fault && r->state == SCRUB_FAILED))
+        world_fail(w, "scrubbing ended in state %u: %s", r->state, dol_err_name(r->err));
+    if (r->unrecoverable > 0 || found_beside_units(r) > 0)
+        for (unsigned kind = 0; kind < SCRUB_KINDS; kind++)
+            if (r->found[kind] > 0)
+                world_fail(w, "scrubbing found %llu %s", (unsigned long long)r->found[kind],
+                           store_scrub_kind_name((enum store_scrub_kind)kind));
+    if (r->units_unrepaired > 0 && !excused)
+        world_fail(w, "scrubbing left %llu units", (unsigned long long)r->units_unrepaired);
+    if (pass > 0 && units > 0 && !excused)
+        world_fail(w, "a second pass found %llu units", (unsigned long long)units);
+}
+
+void world_scrub(struct world *w)
+{
+    struct store_scrub_status *status = malloc(sizeof *status);
+    dol_assert(status != NULL);
+    for (unsigned pass = 0; pass < 2 && !w->crashed && !w->failed; pass++) {
+        if (store_scrub_start(w->store, 0) != DOL_OK) {
+            world_fail(w, "scrubbing could not be started");
+            break;
+        }
+        do {
+            fiber_sleep(1000000);
+            store_scrub_status_get(w->store, status);
+        } while (status->now.state == SCRUB_RUNNING);
+        if (!w->crashed && !sim_panicked(w->rt))
+            check_scrub(w, &status->now, pass);
+    }
+    free(status);
+}
+
 /* ---- listing ---- */
 
 struct listed {

@@ -74,6 +74,21 @@ static void reclaimer_main(void *arg)
     fiber_wake(w->main_fiber);
 }
 
+static void scrubber_main(void *arg)
+{
+    struct world *w = arg;
+    fiber_sleep(world_below(w, 400) * 1000000);
+    world_scrub(w);
+    w->workers_running--;
+    fiber_wake(w->main_fiber);
+}
+
+static void spawn_beside(struct world *w, fiber_fn *fn, const char *name)
+{
+    w->workers_running++;
+    dol_assert(runtime_spawn(w->rt, 0, fn, w, name) == DOL_OK);
+}
+
 static void work_at_random(struct world *w)
 {
     struct worker_arg args[WORLD_WORKERS_MAX];
@@ -82,7 +97,9 @@ static void work_at_random(struct world *w)
     bool reclaim = world_below(w, 2) == 0;
     if (reclaim && world_below(w, 2) == 0)
         world_reclaim(w); /* what earlier rounds left */
-    if (w->crashed)
+    if (world_below(w, 4) == 0)
+        world_scrub(w); /* before anybody works */
+    if (w->crashed || w->failed)
         return;
     if (w->config.m > 0 && world_below(w, 8) == 0) {
         w->write_fault = true;
@@ -93,10 +110,11 @@ static void work_at_random(struct world *w)
         args[i] = (struct worker_arg){w, i};
         dol_assert(runtime_spawn(w->rt, i % w->config.loops, worker_main, &args[i], "worker") == DOL_OK);
     }
-    if (reclaim) {
-        w->workers_running++;
-        dol_assert(runtime_spawn(w->rt, 0, reclaimer_main, w, "reclaimer") == DOL_OK);
-    }
+    bool scrub = world_below(w, 3) == 0;
+    if (scrub)
+        spawn_beside(w, scrubber_main, "scrubber");
+    if (reclaim)
+        spawn_beside(w, reclaimer_main, "reclaimer");
     while (w->workers_running > 0)
         fiber_park();
 }
@@ -126,7 +144,7 @@ static void round_without_drives(struct world *w)
     }
     if (gone > 0) {
         w->expect_read_only = true;
-        world_round(w, 0, NULL);
+        world_round(w, 0, world_below(w, 2) == 0 ? world_scrub : NULL);
         if (world_below(w, 3) == 0)
             world_drop_index(w);
         if (world_below(w, 3) == 0)
@@ -184,7 +202,7 @@ static bool random_world(uint64_t seed, const char *scratch, bool verbose, struc
     /* recovery again, without work: nothing may change */
     w->gc_by_itself = false;
     world_round(w, 0, NULL);
-    world_round(w, 0, NULL);
+    world_round(w, 0, world_scrub);
     world_drop_index(w);
     for (unsigned d = 0; d < config.m; d++)
         sim_medium_remove(w->media[d]);
@@ -434,7 +452,7 @@ static bool many_worlds(uint64_t first, uint64_t count, const char *scratch)
 {
     struct world *w = malloc(sizeof *w);
     struct timespec start, end;
-    uint64_t ops = 0, completes = 0, failed = 0, slabs_freed = 0;
+    uint64_t ops = 0, completes = 0, failed = 0, slabs_freed = 0, units_repaired = 0;
     dol_assert(w != NULL);
     clock_gettime(CLOCK_MONOTONIC, &start);
     for (uint64_t s = first; s < first + count; s++) {
@@ -442,12 +460,14 @@ static bool many_worlds(uint64_t first, uint64_t count, const char *scratch)
         ops += w->ops;
         completes += w->completes_acked;
         slabs_freed += w->slabs_freed;
+        units_repaired += w->units_repaired;
         world_fini(w);
     }
     clock_gettime(CLOCK_MONOTONIC, &end);
-    printf("%llu seeds from %llu: %llu operations, %llu uploads completed, %llu slabs freed, %llu failed, %.1f s\n",
+    printf("%llu seeds from %llu: %llu operations, %llu uploads completed, %llu slabs freed, %llu units repaired, "
+           "%llu failed, %.1f s\n",
            (unsigned long long)count, (unsigned long long)first, (unsigned long long)ops, (unsigned long long)completes,
-           (unsigned long long)slabs_freed, (unsigned long long)failed,
+           (unsigned long long)slabs_freed, (unsigned long long)units_repaired, (unsigned long long)failed,
            (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9);
     free(w);
     return failed == 0;

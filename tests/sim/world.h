@@ -92,7 +92,7 @@ struct world {
     bool verbose;
     bool failed;
     char failure[512];
-    uint64_t ops, puts_acked, slabs_freed, completes_acked;
+    uint64_t ops, puts_acked, slabs_freed, completes_acked, units_repaired;
 };
 
 uint64_t world_random(struct world *w);
@@ -123,6 +123,8 @@ void world_get_range(struct world *w, unsigned worker, unsigned key);
 void world_list(struct world *w, unsigned worker);
 /* Frees the slabs that may go. */
 void world_reclaim(struct world *w);
+/* Two passes of scrubbing: nothing is lost, what was bad is repaired by the first. */
+void world_scrub(struct world *w);
 /* Several conditional puts on one key at once: at most one comes through, and exactly one when nothing goes wrong. */
 void world_race(struct world *w, unsigned worker, unsigned key);
 /* One step of the worker's upload: begun, a part sent (again), completed, completed again, aborted. */
