@@ -74,6 +74,7 @@ void admin_watch(struct admin *admin)
     struct store_status *status = calloc(1, sizeof *status);
     if (status == NULL)
         return;
+    admin_scrub_schedule(admin);
     offload_run(look_for_key, admin);
     store_status_get(admin->config.store, status);
     unsigned raised = admin_alarms(admin, status);
@@ -138,6 +139,14 @@ static struct store_status *status_new(const struct admin *admin, struct exchang
     return status;
 }
 
+static struct store_scrub_status *scrub_status_new(const struct admin *admin, struct exchange *x)
+{
+    struct store_scrub_status *status = arena_alloc(x->arena, sizeof *status);
+    if (status != NULL)
+        store_scrub_status_get(admin->config.store, status);
+    return status;
+}
+
 static void handle_health(struct exchange *x)
 {
     x->operation = "Health";
@@ -169,7 +178,8 @@ static void handle_metrics(const struct admin *admin, struct exchange *x)
     x->operation = "Metrics";
     size_t len = 0;
     const struct store_status *status = status_new(admin, x);
-    char *text = status != NULL ? admin_metrics_text(admin, status, &len) : NULL;
+    const struct store_scrub_status *scrub = scrub_status_new(admin, x);
+    char *text = status != NULL && scrub != NULL ? admin_metrics_text(admin, status, scrub, &len) : NULL;
     if (text == NULL) {
         reply_no_memory(x);
         return;
@@ -180,13 +190,39 @@ static void handle_metrics(const struct admin *admin, struct exchange *x)
 
 static void handle_status(const struct admin *admin, struct exchange *x)
 {
-    x->operation = "AdminStatus";
     const struct store_status *status = status_new(admin, x);
-    if (status == NULL) {
+    const struct store_scrub_status *scrub = scrub_status_new(admin, x);
+    if (status == NULL || scrub == NULL) {
         reply_no_memory(x);
         return;
     }
-    reply_json(x, 200, admin_status_json(admin, status));
+    reply_json(x, 200, admin_status_json(admin, status, scrub));
+}
+
+static void reply_scrub(const struct admin *admin, struct exchange *x, unsigned code)
+{
+    const struct store_scrub_status *scrub = scrub_status_new(admin, x);
+    if (scrub == NULL)
+        reply_no_memory(x);
+    else
+        reply_json(x, code, admin_scrub_json(scrub));
+}
+
+static void handle_scrub_start(const struct admin *admin, struct exchange *x)
+{
+    uint64_t bandwidth = admin->config.scrub_bytes_s;
+    x->operation = "AdminScrubStart";
+    if (!admin_scrub_parse_start(x->request->target, &bandwidth)) {
+        reply_short(x, 400, "{\"error\": \"give the bandwidth as a number of bytes a second\"}\n");
+        return;
+    }
+    enum dol_err err = store_scrub_start(admin->config.store, bandwidth);
+    if (err == DOL_EBUSY)
+        reply_short(x, 409, "{\"error\": \"a scrub is under way\"}\n");
+    else if (err != DOL_OK)
+        reply_short(x, 503, "{\"error\": \"a scrub can't be started now\"}\n");
+    else
+        reply_scrub(admin, x, 202);
 }
 
 /* ---- routes ---- */
@@ -219,19 +255,42 @@ bool admin_handle_public(struct admin *admin, struct exchange *x)
     return handle_monitoring(admin, x);
 }
 
+/* false: nothing of scrubbing. */
+static bool handle_scrub(const struct admin *admin, struct exchange *x)
+{
+    struct bytes target = x->request->target;
+    bool start = target.len >= sizeof ADMIN_SCRUB_START - 1 &&
+                 memcmp(target.data, ADMIN_SCRUB_START, sizeof ADMIN_SCRUB_START - 1) == 0;
+    bool stop = bytes_equal_str(target, "/v1/scrub/stop");
+    if (!start && !stop)
+        return false;
+    if (x->request->method != HTTP1_METHOD_POST) {
+        x->operation = "AdminUnknown";
+        reply_short(x, 405, "{\"error\": \"this is done by a POST\"}\n");
+    } else if (start) {
+        handle_scrub_start(admin, x);
+    } else {
+        x->operation = "AdminScrubStop";
+        (void)store_scrub_stop(admin->config.store);
+        reply_scrub(admin, x, 200);
+    }
+    return true;
+}
+
 void admin_handle(void *arg, struct exchange *x)
 {
     const struct admin *admin = arg;
-    if (handle_monitoring(admin, x))
+    bool status = bytes_equal_str(x->request->target, "/v1/status");
+    bool scrub = bytes_equal_str(x->request->target, "/v1/scrub");
+    if (handle_monitoring(admin, x) || handle_scrub(admin, x))
         return;
-    bool known = bytes_equal_str(x->request->target, "/v1/status");
-    if (known && is_read(x)) {
-        handle_status(admin, x);
-        return;
-    }
-    x->operation = "AdminUnknown";
-    if (known)
-        reply_short(x, 405, "{\"error\": \"this resource can only be read\"}\n");
-    else
+    x->operation = status ? "AdminStatus" : scrub ? "AdminScrub" : "AdminUnknown";
+    if (!status && !scrub)
         reply_short(x, 404, "{\"error\": \"no such resource\"}\n");
+    else if (!is_read(x))
+        reply_short(x, 405, "{\"error\": \"this resource can only be read\"}\n");
+    else if (status)
+        handle_status(admin, x);
+    else
+        reply_scrub(admin, x, 200);
 }

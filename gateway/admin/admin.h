@@ -5,9 +5,12 @@
  *     GET /healthz     200 while the process answers
  *     GET /readyz      200 while objects can at least be read, else 503; JSON says what works, why not more, and alarms
  *     GET /metrics     Prometheus text format 0.0.4
- *     GET /v1/status   socket only: the pool, its drives, space, counters
+ *     GET /v1/status   socket only, as all below: the pool, its drives, space, counters
+ *     GET /v1/scrub    the pass that runs, or the latest, and the last that was finished
+ *     POST /v1/scrub/start[?bandwidth=BYTES]   202: a pass has begun; 409: one is under way. 0 bytes a second: no limit
+ *     POST /v1/scrub/stop                      200: none runs any more
  *
- * It only reads. Who may open the socket (mode 0600) is its access control.
+ * Who may open the socket (mode 0600) is its access control.
  */
 #ifndef DOL_ADMIN_H
 #define DOL_ADMIN_H
@@ -23,7 +26,9 @@ struct admin_config {
     const char *endpoint;    /* "http://127.0.0.1:9000" */
     const char *region;
     const char *version;
-    const char *key_file; /* whose loss is an alarm; NULL: none */
+    const char *key_file;      /* whose loss is an alarm; NULL: none */
+    uint64_t scrub_bytes_s;    /* of passes that don't say; 0: no limit */
+    uint64_t scrub_interval_s; /* from the beginning of a pass to the next one's; 0: none begins by itself */
 };
 
 struct admin;
@@ -32,7 +37,7 @@ DOL_MUST_CHECK enum dol_err admin_new(const struct admin_config *config, struct 
 void admin_free(struct admin *admin);
 
 /* [await] Looks at the pool and writes a line to the log for each alarm (alarm.h) that was raised or cleared since the
- * last call. One caller, every few seconds. */
+ * last call; begins a pass of scrubbing when one is due. One caller, every few seconds. */
 void admin_watch(struct admin *admin);
 
 /* [await] A server_handler_fn for the socket; arg is the struct admin. */

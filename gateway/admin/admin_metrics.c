@@ -236,6 +236,30 @@ static void drives(FILE *out, const struct store_status *s)
     }
 }
 
+static void scrub(FILE *out, const struct store_scrub_status *s)
+{
+    gauge(out, "dolmen_scrub_running", "1 while a pass of scrubbing is under way.", s->now.state == SCRUB_RUNNING);
+    gauge(out, "dolmen_scrub_bytes", "Bytes of units that the latest pass goes through.", s->now.bytes);
+    gauge(out, "dolmen_scrub_bytes_done", "Bytes of units that the latest pass is through with.", s->now.bytes_done);
+    gauge(out, "dolmen_scrub_last_end_seconds", "When the last pass was finished, seconds since 1970; 0: none yet.",
+          (uint64_t)s->last.ended_ns / SERVER_SECOND_NS);
+    gauge(out, "dolmen_scrub_last_duration_seconds", "How long the last finished pass took.",
+          s->last.duration_ns / SERVER_SECOND_NS);
+    gauge(out, "dolmen_scrub_last_unrecoverable", "What the last finished pass found to be lost.",
+          s->last.unrecoverable);
+    counter(out, "dolmen_scrub_passes_total", "Passes finished.", s->passes);
+    counter(out, "dolmen_scrub_read_bytes_total", "Bytes read from drives by scrubbing.", s->bytes_read);
+    counter(out, "dolmen_scrub_units_repaired_total", "Units written again.", s->units_repaired);
+    counter(out, "dolmen_scrub_units_unrepaired_total", "Bad units that could not be written again.",
+            s->units_unrepaired);
+    counter(out, "dolmen_scrub_unrecoverable_total", "Rows, records and references found to be lost.",
+            s->unrecoverable);
+    family(out, "dolmen_scrub_found_total", "counter", "What scrubbing found wrong, by kind.");
+    for (unsigned i = 0; i < SCRUB_KINDS; i++)
+        fprintf(out, "dolmen_scrub_found_total{kind=\"%s\"} %" PRIu64 "\n",
+                store_scrub_kind_name((enum store_scrub_kind)i), s->found[i]);
+}
+
 static void alarms(FILE *out, unsigned raised)
 {
     family(out, "dolmen_alarm", "gauge", "1 while the alarm is raised: an operator should act.");
@@ -260,7 +284,8 @@ static void process(FILE *out, const struct admin *admin)
     gauge(out, "dolmen_runtime_fibers_max", "Most fibers there may be.", c.fibers_max);
 }
 
-char *admin_metrics_text(const struct admin *admin, const struct store_status *status, size_t *len)
+char *admin_metrics_text(const struct admin *admin, const struct store_status *status,
+                         const struct store_scrub_status *scrubbing, size_t *len)
 {
     char *text = NULL;
     struct request_metrics *requests = calloc(1, sizeof *requests);
@@ -278,6 +303,7 @@ char *admin_metrics_text(const struct admin *admin, const struct store_status *s
     pool(out, status);
     drives(out, status);
     store_counters(out, &status->counters);
+    scrub(out, scrubbing);
     free(requests);
     if (fclose(out) == 0)
         return text;

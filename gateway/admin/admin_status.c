@@ -128,7 +128,8 @@ static json_t *alarms_json(unsigned raised)
     return json;
 }
 
-json_t *admin_status_json(const struct admin *admin, const struct store_status *status)
+json_t *admin_status_json(const struct admin *admin, const struct store_status *status,
+                          const struct store_scrub_status *scrub)
 {
     json_t *doc = json_object();
     json_t *drives = json_array();
@@ -139,5 +140,6 @@ json_t *admin_status_json(const struct admin *admin, const struct store_status *
     set(doc, "alarms", alarms_json(admin_alarms(admin, status)));
     set(doc, "drives", drives);
     set(doc, "counters", counters_json(&status->counters));
+    set(doc, "scrub", admin_scrub_report_json(&scrub->now, ADMIN_SCRUB_SUMMARY));
     return doc;
 }

@@ -18,6 +18,8 @@ static const struct alarm_text texts[ALARM_COUNT] = {
     [ALARM_DRIVE_ERRORS] = {"drive_errors", "A drive gave errors, or bytes that were not what was written.",
                             "What was read was rebuilt from parity. Look at the drive (smartctl); replace it if the "
                             "count grows."},
+    [ALARM_SCRUB_LOSS] = {"scrub_loss", "Scrubbing found damage beyond what parity makes up for.",
+                          "'dolmen scrub status' says where; 'dolmen-fsck' names the objects. Send them again."},
     [ALARM_KEY_MISSING] = {"key_missing", "The pool's key file is gone; after a restart nothing could be read.",
                            "Restore the key file from the copy in the safe before dolmend is restarted."},
 };
@@ -51,6 +53,8 @@ unsigned alarm_evaluate(const struct store_status *status, enum alarm_key key)
     unsigned raised = 0;
     for (unsigned i = 0; i < status->drive_count; i++)
         raised |= drive_alarms(&status->drives[i]);
+    if (status->scrub_unrecoverable > 0)
+        raised |= 1u << ALARM_SCRUB_LOSS;
     if (raised != 0 || status->reason[0] != '\0')
         raised |= 1u << ALARM_DEGRADED;
     if (status->read_only)

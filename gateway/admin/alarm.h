@@ -15,6 +15,7 @@ enum alarm {
     ALARM_DRIVE_MISSING, /* some drive is not there */
     ALARM_DRIVE_FAULTED, /* a write to some drive failed */
     ALARM_DRIVE_ERRORS,  /* some drive gave errors, or bytes that were not what was written */
+    ALARM_SCRUB_LOSS,    /* scrubbing found what can't be recovered */
     ALARM_KEY_MISSING,   /* the key file is gone: the pool could not be opened again */
     ALARM_COUNT
 };

@@ -334,6 +334,8 @@ static enum dol_err open_gateway(struct appliance *a)
         .region = o->region,
         .version = DOLMEN_VERSION,
         .key_file = o->key_place != NULL ? o->key_place : a->boot->site->key,
+        .scrub_bytes_s = o->scrub_bytes_s,
+        .scrub_interval_s = o->scrub_interval_s,
     };
     if (admin_new(&admin_config, &a->admin) != DOL_OK)
         return fail(a, BOOTSTRAP_EXIT_FAILED, &why);

@@ -184,6 +184,18 @@ static bool set_cache(struct options *o, const char *value)
     return strcmp(value, "0") == 0 || option_parse_size(value, &o->cache_bytes);
 }
 
+static bool set_scrub_bandwidth(struct options *o, const char *value)
+{
+    o->scrub_bytes_s = 0;
+    return strcmp(value, "0") == 0 || option_parse_size(value, &o->scrub_bytes_s);
+}
+
+static bool set_scrub_interval(struct options *o, const char *value)
+{
+    o->scrub_interval_s = 0;
+    return strcmp(value, "0") == 0 || option_parse_interval(value, &o->scrub_interval_s);
+}
+
 #define ENDPOINT "not an address and port. Give it like 127.0.0.1:9000, 0.0.0.0:9000 or [::1]:9000."
 #define PATH     "not an absolute path."
 #define SECONDS  "not a number of seconds from 1 to 86400."
@@ -215,6 +227,10 @@ const struct option_key option_keys[] = {
     {"limits", "send_timeout", NULL, false, set_send_timeout, SECONDS},
     {"limits", "stop_timeout", NULL, false, set_stop_timeout, SECONDS},
     {"limits", "rate_min", NULL, false, set_rate, "not a number of bytes a second from 1 to 1073741824."},
+    {"scrub", "bandwidth", "scrub-bandwidth", false, set_scrub_bandwidth,
+     "not a size. Give bytes a second like 64M or 1G; 0: no limit."},
+    {"scrub", "interval", "scrub-interval", false, set_scrub_interval,
+     "not a time. Give it like 7d, 12h, 30m or 90s; 0: no scrub begins by itself."},
     {"cache", "size", "cache-size", false, set_cache, "not a size. Give it like 512M or 4G; 0: no cache."},
 };
 const unsigned option_key_count = sizeof option_keys / sizeof option_keys[0];
@@ -263,6 +279,8 @@ void options_init(struct options *o)
         .drive_size_bytes = 4ull << 30,
         .region = "us-east-1",
         .cache_bytes = OPTIONS_CACHE_BYTES,
+        .scrub_bytes_s = OPTIONS_SCRUB_BYTES_S,
+        .scrub_interval_s = OPTIONS_SCRUB_INTERVAL_S,
         .log_level = LOG_LEVEL_INFO,
         .log_format = LOG_FORMAT_AUTO,
     };

@@ -5,6 +5,8 @@
 #include <ctype.h>
 #include <stdio.h>
 
+#define INTERVAL_S_MAX (3650ull * 86400)
+
 /* Decimal digits at *text, advanced past them. */
 static bool take_number(const char **text, uint64_t *out)
 {
@@ -42,6 +44,18 @@ bool option_parse_size(const char *text, uint64_t *bytes)
     if (n == 0 || n > UINT64_MAX >> shift)
         return false;
     *bytes = n << shift;
+    return true;
+}
+
+bool option_parse_interval(const char *text, uint64_t *seconds)
+{
+    uint64_t n = 0;
+    if (!take_number(&text, &n) || n == 0 || text[0] == '\0' || text[1] != '\0')
+        return false;
+    uint64_t unit = *text == 's' ? 1 : *text == 'm' ? 60 : *text == 'h' ? 3600 : *text == 'd' ? 86400 : 0;
+    if (unit == 0 || n > INTERVAL_S_MAX / unit)
+        return false;
+    *seconds = n * unit;
     return true;
 }
 

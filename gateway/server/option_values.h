@@ -10,6 +10,8 @@
 
 /* "512M", "4G", "1T", "4GiB", or plain bytes; powers of 1024. */
 DOL_MUST_CHECK bool option_parse_size(const char *text, uint64_t *bytes);
+/* "7d", "12h", "30m", "90s"; at least a second, at most 3650 days. */
+DOL_MUST_CHECK bool option_parse_interval(const char *text, uint64_t *seconds);
 /* "4+2". */
 DOL_MUST_CHECK bool option_parse_geometry(const char *text, unsigned *k, unsigned *m);
 DOL_MUST_CHECK bool option_parse_number(const char *text, unsigned min, unsigned max, unsigned *out);

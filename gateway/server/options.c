@@ -26,6 +26,8 @@ static const char help[] =
     "  --region NAME         the region that requests are signed for (us-east-1)\n"
     "  --cache-size SIZE     memory for verified chunks that are read again (an eighth of RAM,\n"
     "                        at most 4G); 0: none\n"
+    "  --scrub-bandwidth SIZE  bytes a second that scrubbing reads (64M); 0: no limit\n"
+    "  --scrub-interval TIME   how often all is scrubbed (7d); like 12h or 30m; 0: not by itself\n"
     "  --log-level LEVEL     error, warn, info (the default) or debug\n"
     "  --log-format FORMAT   text, journal, json, or auto: journal under systemd, else text\n"
     "  --help, --version\n"

@@ -13,6 +13,9 @@
 #define OPTIONS_CACHE_BYTES UINT64_MAX /* not said: memory_cache_bytes() */
 #define OPTIONS_OWNED_MAX   256u
 
+#define OPTIONS_SCRUB_BYTES_S    (64ull << 20)
+#define OPTIONS_SCRUB_INTERVAL_S (7u * 86400u)
+
 /* 0 in a limit: the built-in default. */
 struct option_limits {
     unsigned connections;    /* all loops together */
@@ -59,7 +62,9 @@ struct options {
     enum log_level log_level;
     enum log_format log_format;
     struct option_limits limits;
-    uint64_t cache_bytes; /* of verified chunks kept for reads; 0: none */
+    uint64_t cache_bytes;      /* of verified chunks kept for reads; 0: none */
+    uint64_t scrub_bytes_s;    /* 0: no limit */
+    uint64_t scrub_interval_s; /* from the beginning of a pass to the next one's; 0: none begins by itself */
 
     char *owned[OPTIONS_OWNED_MAX]; /* strings of the file */
     unsigned owned_count;

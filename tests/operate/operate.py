@@ -428,6 +428,7 @@ def case_status(arguments):
             r" holds: 1 objects in 1 buckets",
             r"server: http://127\.0\.0\.1:\d+, region us-east-1, version \S+, since \S+",
             r"  since start: 1 puts \(5\), 0 gets \(0\), 0 deletes",
+            r" scrub: none since dolmend was started",
             r"config:",
             r"",
             r"\tNAME +STATE +READ WRITE CKSUM",

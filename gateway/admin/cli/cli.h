@@ -17,6 +17,8 @@ enum cli_exit {
 enum cli_exit cli_pool_create(int argc, char **argv);
 enum cli_exit cli_pool_status(int argc, char **argv);
 enum cli_exit cli_key_export(int argc, char **argv);
+enum cli_scrub_verb { CLI_SCRUB_START, CLI_SCRUB_STOP, CLI_SCRUB_STATUS };
+enum cli_exit cli_scrub(int argc, char **argv, enum cli_scrub_verb verb);
 
 /* Prints "dolmen: ..." on standard error. */
 void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -36,12 +38,19 @@ const char *cli_pool_name(const struct options *o);
 const char *cli_pool_option_name(const struct options *o);
 
 /*
- * GET of the admin API over the pool's socket. On OK *status is the HTTP status and *body its malloc'd text.
- * CLI_NOT_RUNNING and CLI_FAILED have been explained on standard error.
+ * One request, without a body, to the admin API over the pool's socket. On OK *status is the HTTP status and *body its
+ * malloc'd text. CLI_NOT_RUNNING and CLI_FAILED have been explained on standard error.
  */
-DOL_MUST_CHECK enum cli_exit cli_admin_get(const struct options *o, const char *target, unsigned *status, char **body);
+DOL_MUST_CHECK enum cli_exit cli_admin_ask(const struct options *o, const char *method, const char *target,
+                                           unsigned *status, char **body);
+
+/* "512", "4.00G": three digits that matter; returns out. */
+#define CLI_SIZE_TEXT_MAX 24
+const char *cli_size_text(uint64_t bytes, char out[CLI_SIZE_TEXT_MAX]);
 
 /* Prints the status document as a person reads it. CLI_FAILED: it isn't one. */
 enum cli_exit cli_print_status(const json_t *doc);
+/* One report of scrubbing, without its findings. */
+void cli_print_scrub(const json_t *report);
 
 #endif

@@ -1,4 +1,4 @@
-/* One GET over the admin socket. The connection is closed after it, so the response ends where the stream does. */
+/* One request over the admin socket. The connection is closed after it, so the response ends where the stream does. */
 #include "cli.h"
 #include "config.h"
 #include "site.h"
@@ -142,13 +142,15 @@ const char *cli_pool_option_name(const struct options *o)
 
 /* ---- asking ---- */
 
-enum cli_exit cli_admin_get(const struct options *o, const char *target, unsigned *status, char **body)
+enum cli_exit cli_admin_ask(const struct options *o, const char *method, const char *target, unsigned *status,
+                            char **body)
 {
     const char *name = cli_pool_name(o);
     static const struct timeval timeout = {.tv_sec = TIMEOUT_S};
     char request[256];
     int len =
-        snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: dolmend\r\nConnection: close\r\n\r\n", target);
+        snprintf(request, sizeof request,
+                 "%s %s HTTP/1.1\r\nHost: dolmend\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", method, target);
     int fd = connect_to(o);
     if (fd < 0 && (errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR)) {
         cli_say("no dolmend serves %s. Start it with 'dolmend %s %s'.", name, cli_pool_option_name(o), name);

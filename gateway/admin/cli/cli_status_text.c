@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define SIZE_TEXT_MAX 24
 #define NAME_TEXT_MAX 160
 
 static const char *text(const json_t *object, const char *name)
@@ -25,8 +24,7 @@ static bool truth(const json_t *object, const char *name)
     return json_is_true(json_object_get(object, name));
 }
 
-/* "512", "4.00G": three digits that matter. */
-static const char *size(uint64_t bytes, char out[SIZE_TEXT_MAX])
+const char *cli_size_text(uint64_t bytes, char out[CLI_SIZE_TEXT_MAX])
 {
     static const char units[] = "BKMGTPE";
     double value = (double)bytes;
@@ -36,9 +34,9 @@ static const char *size(uint64_t bytes, char out[SIZE_TEXT_MAX])
         unit++;
     }
     if (unit == 0)
-        snprintf(out, SIZE_TEXT_MAX, "%" PRIu64, bytes);
+        snprintf(out, CLI_SIZE_TEXT_MAX, "%" PRIu64, bytes);
     else
-        snprintf(out, SIZE_TEXT_MAX, "%.*f%c", value < 9.995 ? 2 : value < 99.95 ? 1 : 0, value, units[unit]);
+        snprintf(out, CLI_SIZE_TEXT_MAX, "%.*f%c", value < 9.995 ? 2 : value < 99.95 ? 1 : 0, value, units[unit]);
     return out;
 }
 
@@ -131,16 +129,16 @@ static void print_alarms(const json_t *alarms)
 
 static void print_counts(const json_t *counters)
 {
-    char a[SIZE_TEXT_MAX];
-    char b[SIZE_TEXT_MAX];
+    char a[CLI_SIZE_TEXT_MAX];
+    char b[CLI_SIZE_TEXT_MAX];
     printf("  since start: %" PRIu64 " puts (%s), %" PRIu64 " gets (%s), %" PRIu64 " deletes\n",
-           number(counters, "puts"), size(number(counters, "bytes_in"), a), number(counters, "gets"),
-           size(number(counters, "bytes_out"), b), number(counters, "deletes"));
+           number(counters, "puts"), cli_size_text(number(counters, "bytes_in"), a), number(counters, "gets"),
+           cli_size_text(number(counters, "bytes_out"), b), number(counters, "deletes"));
     if (number(counters, "bytes_deduplicated") > 0)
-        printf("               %s were there already\n", size(number(counters, "bytes_deduplicated"), a));
+        printf("               %s were there already\n", cli_size_text(number(counters, "bytes_deduplicated"), a));
     if (number(counters, "bytes_compressed_in") > 0)
-        printf("               %s compressed to %s\n", size(number(counters, "bytes_compressed_in"), a),
-               size(number(counters, "bytes_compressed_out"), b));
+        printf("               %s compressed to %s\n", cli_size_text(number(counters, "bytes_compressed_in"), a),
+               cli_size_text(number(counters, "bytes_compressed_out"), b));
 }
 
 enum cli_exit cli_print_status(const json_t *doc)
@@ -149,7 +147,7 @@ enum cli_exit cli_print_status(const json_t *doc)
     const json_t *server = json_object_get(doc, "server");
     const json_t *drives = json_object_get(doc, "drives");
     char state[32];
-    char bytes[4][SIZE_TEXT_MAX];
+    char bytes[4][CLI_SIZE_TEXT_MAX];
     if (!json_is_object(pool) || !json_is_array(drives)) {
         cli_say("the answer holds no pool. Are dolmend and dolmen of the same version?");
         return CLI_FAILED;
@@ -161,13 +159,14 @@ enum cli_exit cli_print_status(const json_t *doc)
         printf("reason: %s\n", text(pool, "reason"));
     printf("  data: %s, run %" PRIu64 ", epoch %" PRIu64 "\n", truth(pool, "encrypted") ? "encrypted" : "not encrypted",
            number(pool, "run"), number(pool, "epoch"));
-    printf(" space: %s used of %s usable (%s raw), %s of it in reserve\n", size(number(pool, "used_bytes"), bytes[0]),
-           size(number(pool, "usable_bytes"), bytes[1]), size(number(pool, "raw_bytes"), bytes[2]),
-           size(number(pool, "reserve_bytes"), bytes[3]));
+    printf(" space: %s used of %s usable (%s raw), %s of it in reserve\n",
+           cli_size_text(number(pool, "used_bytes"), bytes[0]), cli_size_text(number(pool, "usable_bytes"), bytes[1]),
+           cli_size_text(number(pool, "raw_bytes"), bytes[2]), cli_size_text(number(pool, "reserve_bytes"), bytes[3]));
     printf(" holds: %" PRIu64 " objects in %" PRIu64 " buckets\n", number(pool, "objects"), number(pool, "buckets"));
     printf("server: %s, region %s, version %s, since %s\n", text(server, "endpoint"), text(server, "region"),
            text(server, "version"), text(server, "started"));
     print_counts(json_object_get(doc, "counters"));
+    cli_print_scrub(json_object_get(doc, "scrub"));
     print_config(pool, drives);
     print_errors(drives, json_object_get(doc, "counters"));
     return CLI_OK;

@@ -24,6 +24,13 @@ static const char help[] =
     "  dolmen pool status POOL [--json]\n"
     "      Asks the dolmend that serves the pool how it and its drives are.\n"
     "\n"
+    "  dolmen scrub start POOL [--bandwidth SIZE]\n"
+    "  dolmen scrub stop POOL\n"
+    "  dolmen scrub status POOL [--json]\n"
+    "      Has all that is stored read, verified and repaired while it is served, at SIZE bytes a second (0: no "
+    "limit);\n"
+    "      ends that; shows how far it is and what it found.\n"
+    "\n"
     "  dolmen key export POOL FILE\n"
     "      Writes a copy of the pool's key file to FILE, which must not exist, and reads it back. Whoever has the key "
     "can\n"
@@ -82,6 +89,12 @@ int main(int argc, char **argv)
         return (int)cli_pool_create(argc - 3, argv + 3);
     if (asks(argc, argv, "pool", "status"))
         return (int)cli_pool_status(argc - 3, argv + 3);
+    if (asks(argc, argv, "scrub", "start"))
+        return (int)cli_scrub(argc - 3, argv + 3, CLI_SCRUB_START);
+    if (asks(argc, argv, "scrub", "stop"))
+        return (int)cli_scrub(argc - 3, argv + 3, CLI_SCRUB_STOP);
+    if (asks(argc, argv, "scrub", "status"))
+        return (int)cli_scrub(argc - 3, argv + 3, CLI_SCRUB_STATUS);
     if (asks(argc, argv, "key", "export"))
         return (int)cli_key_export(argc - 3, argv + 3);
     if (argc < 2)

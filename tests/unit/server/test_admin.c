@@ -31,6 +31,47 @@ void store_status_get(struct store *s, struct store_status *out)
     pthread_mutex_unlock(&status_lock);
 }
 
+static struct store_scrub_status scrub_now; /* status_lock, as what follows */
+static uint64_t scrub_bandwidth;
+
+const char *store_scrub_kind_name(enum store_scrub_kind kind)
+{
+    static const char *const names[SCRUB_KINDS] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
+    return names[kind];
+}
+
+enum dol_err store_scrub_start(struct store *s, uint64_t bandwidth_bytes_s)
+{
+    (void)s;
+    pthread_mutex_lock(&status_lock);
+    enum dol_err err = scrub_now.now.state == SCRUB_RUNNING ? DOL_EBUSY : DOL_OK;
+    if (err == DOL_OK) {
+        scrub_now.now = (struct store_scrub_report){.state = SCRUB_RUNNING, .bandwidth_bytes_s = bandwidth_bytes_s};
+        scrub_bandwidth = bandwidth_bytes_s;
+    }
+    pthread_mutex_unlock(&status_lock);
+    return err;
+}
+
+bool store_scrub_stop(struct store *s)
+{
+    (void)s;
+    pthread_mutex_lock(&status_lock);
+    bool ran = scrub_now.now.state == SCRUB_RUNNING;
+    if (ran)
+        scrub_now.now.state = SCRUB_STOPPED;
+    pthread_mutex_unlock(&status_lock);
+    return ran;
+}
+
+void store_scrub_status_get(struct store *s, struct store_scrub_status *out)
+{
+    (void)s;
+    pthread_mutex_lock(&status_lock);
+    *out = scrub_now;
+    pthread_mutex_unlock(&status_lock);
+}
+
 static void set_status(bool read_only, const char *reason, const char *drive_state)
 {
     pthread_mutex_lock(&status_lock);
@@ -82,7 +123,8 @@ static int start(void **state)
                                         .runtime = fixture.runtime,
                                         .endpoint = "http://127.0.0.1:1",
                                         .region = "us-east-1",
-                                        .version = "1.2.3"};
+                                        .version = "1.2.3",
+                                        .scrub_bytes_s = 12345};
     assert_int_equal(admin_new(&config, &admin), DOL_OK);
     server_fixture_run(&fixture);
     return 0;
@@ -289,6 +331,60 @@ static void metrics_are_well_formed(void **state)
     client_response_fini(&r);
 }
 
+static void scrubbing(void **state)
+{
+    (void)state;
+    const char *socket = "X-Socket: 1\r\nContent-Length: 0\r\n";
+    scrub_now = (struct store_scrub_status){.now.state = SCRUB_NEVER};
+    assert_int_equal(status_code_of("POST /v1/scrub/start", "Content-Length: 0\r\n"), 418); /* not of the public */
+    assert_int_equal(status_code_of("GET /v1/scrub/start", socket), 405);
+    assert_int_equal(status_code_of("GET /v1/scrub/stop", socket), 405);
+    assert_int_equal(status_code_of("POST /v1/scrub", socket), 405);
+    static const char *const wrong[] = {
+        "?", "?bandwidth=", "?bandwidth=x", "?bandwidth=1x", "?rate=1", "s", "?bandwidth=1234567890123456789"};
+    for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        char what[96];
+        snprintf(what, sizeof what, "POST /v1/scrub/start%s", wrong[i]);
+        assert_int_equal(status_code_of(what, socket), 400);
+    }
+    assert_int_equal(scrub_now.now.state, SCRUB_NEVER);
+    assert_int_equal(status_code_of("POST /v1/scrub/start", socket), 202);
+    assert_int_equal(scrub_bandwidth, 12345);
+    assert_int_equal(status_code_of("POST /v1/scrub/start", socket), 409);
+    assert_int_equal(status_code_of("POST /v1/scrub/stop", socket), 200);
+    assert_int_equal(status_code_of("POST /v1/scrub/stop", socket), 200);
+    assert_int_equal(status_code_of("POST /v1/scrub/start?bandwidth=0", socket), 202);
+    assert_int_equal(scrub_bandwidth, 0);
+    assert_int_equal(status_code_of("POST /v1/scrub/stop", socket), 200);
+    assert_int_equal(status_code_of("POST /v1/scrub/start?bandwidth=67108864", socket), 202);
+    assert_int_equal(scrub_bandwidth, 67108864);
+
+    scrub_now.last = (struct store_scrub_report){.state = SCRUB_FINISHED,
+                                                 .started_ns = 1000000000,
+                                                 .ended_ns = 2000000000,
+                                                 .units = 77,
+                                                 .found = {[SCRUB_ROW_LOST] = 3},
+                                                 .unrecoverable = 3,
+                                                 .finding_count = 1,
+                                                 .findings = {{.kind = SCRUB_ROW_LOST, .slab = 0x10000002a, .row = 9}}};
+    struct client_response r = ask("GET /v1/scrub", "X-Socket: 1\r\n");
+    assert_int_equal(r.status, 200);
+    json_t *doc = json_of(&r);
+    json_t *now = json_object_get(doc, "now"), *last = json_object_get(doc, "last");
+    assert_string_equal(json_string_value(json_object_get(now, "state")), "running");
+    assert_true(json_is_null(json_object_get(now, "started")));
+    assert_string_equal(json_string_value(json_object_get(last, "state")), "finished");
+    assert_string_equal(json_string_value(json_object_get(last, "ended")), "1970-01-01T00:00:02.000Z");
+    assert_int_equal(json_integer_value(json_object_get(last, "units")), 77);
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(last, "found"), "d")), 3);
+    json_t *finding = json_array_get(json_object_get(last, "findings"), 0);
+    assert_string_equal(json_string_value(json_object_get(finding, "slab")), "10000002a");
+    assert_int_equal(json_integer_value(json_object_get(finding, "row")), 9);
+    assert_null(json_object_get(finding, "drive"));
+    json_decref(doc);
+    client_response_fini(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -296,6 +392,7 @@ int main(void)
         cmocka_unit_test(readiness_says_what_works),
         cmocka_unit_test(status_tells_the_state),
         cmocka_unit_test(metrics_are_well_formed),
+        cmocka_unit_test(scrubbing),
     };
     log_set_level(LOG_LEVEL_WARN);
     return cmocka_run_group_tests(tests, start, stop);

@@ -71,6 +71,9 @@ static void access_to_the_pool(void **state)
 {
     struct store_status s = healthy();
     (void)state;
+    s.scrub_unrecoverable = 1;
+    assert_int_equal(raised(&s), BIT(SCRUB_LOSS) | BIT(DEGRADED));
+    s.scrub_unrecoverable = 0;
     snprintf(s.reason, sizeof s.reason, "something is owed");
     assert_int_equal(raised(&s), BIT(DEGRADED));
     s.read_only = true;

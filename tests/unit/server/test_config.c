@@ -101,7 +101,10 @@ static const char everything[] = "# a comment\n"
                                  "stop_timeout = 5\n"
                                  "rate_min = 6\n"
                                  "[cache]\n"
-                                 "size = 512M";
+                                 "size = 512M\n"
+                                 "[scrub]\n"
+                                 "bandwidth = 10M\n"
+                                 "interval = 12h";
 
 static void everything_is_read(void **state)
 {
@@ -137,6 +140,8 @@ static void everything_is_read(void **state)
     assert_int_equal(options.limits.stop_timeout_s, 5);
     assert_int_equal(options.limits.rate_bytes_min, 6);
     assert_int_equal(options.cache_bytes, 512u << 20);
+    assert_int_equal(options.scrub_bytes_s, 10u << 20);
+    assert_int_equal(options.scrub_interval_s, 43200);
     assert_int_equal(config_check(&options, &why), DOL_OK);
 }
 
@@ -170,6 +175,11 @@ static void defaults(void **state)
     assert_int_equal(options.log_format, LOG_FORMAT_AUTO);
     assert_int_equal(options.cache_bytes, OPTIONS_CACHE_BYTES);
     assert_int_equal(config_check(&options, &why), DOL_OK);
+    assert_int_equal(options.scrub_bytes_s, 64u << 20);
+    assert_int_equal(options.scrub_interval_s, 7 * 86400);
+    assert_int_equal(load("[scrub]\nbandwidth = 0\ninterval = 0\n"), DOL_OK);
+    assert_int_equal(options.scrub_bytes_s, 0);
+    assert_int_equal(options.scrub_interval_s, 0);
     assert_int_equal(load("[cache]\nsize = 0\n"), DOL_OK);
     assert_int_equal(options.cache_bytes, 0);
 }
@@ -188,7 +198,7 @@ static void errors_name_the_line(void **state)
     refuse("[server]\nport = 1\n", ":2: [server] port: no such key.");
     refuse("[server]\nlevel = info\n", ":2: [server] level: no such key.");
     refuse("[Server]\nregion = a\n",
-           ":2: [Server]: no such section. There are [server], [pool], [log], [limits], [cache].");
+           ":2: [Server]: no such section. There are [server], [pool], [log], [limits], [cache], [scrub].");
     refuse("region = a\n", ":1: [] region: before any section. Put it below [server], [pool], [log] ...");
     refuse("# x\n[server\n", ":2: neither [section], key = value, nor a comment (# ...).");
     refuse("[server]\nregion\n", ":2: neither [section], key = value, nor a comment (# ...).");
@@ -201,6 +211,10 @@ static void errors_name_the_line(void **state)
     refuse("[log]\nformat = xml\n", ":2: [log] format = xml: not a format. Give auto, text, journal or json.");
     refuse("[limits]\nidle_timeout = 0\n", ":2: [limits] idle_timeout = 0: not a number of seconds from 1 to 86400.");
     refuse("[cache]\nsize = big\n", ":2: [cache] size = big: not a size. Give it like 512M or 4G; 0: no cache.");
+    refuse("[scrub]\nbandwidth = 1X\n",
+           ":2: [scrub] bandwidth = 1X: not a size. Give bytes a second like 64M or 1G; 0: no limit.");
+    refuse("[scrub]\ninterval = weekly\n", ":2: [scrub] interval = weekly: not a time. Give it like 7d, 12h, 30m or "
+                                           "90s; 0: no scrub begins by itself.");
     /* The first of several. */
     refuse("[server]\nregion = A\nnonsense\n",
            ":2: [server] region = A: not a region. Give it like us-east-1: lower-case letters, digits, hyphens.");

@@ -42,6 +42,24 @@ static void sizes(void **state)
         assert_false(option_parse_size(bad[i], &bytes));
 }
 
+static void intervals(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t seconds;
+    } good[] = {{"1s", 1}, {"90s", 90}, {"30m", 1800}, {"12h", 43200}, {"7d", 604800}, {"3650d", 315360000}};
+    static const char *const bad[] = {
+        "", "7", "d", "0d", "7w", "7dd", "-1d", " 7d", "1.5h", "3651d", "99999999999999999999d"};
+    uint64_t seconds = 0;
+    (void)state;
+    for (unsigned i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_true(option_parse_interval(good[i].text, &seconds));
+        assert_int_equal(seconds, good[i].seconds);
+    }
+    for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_false(option_parse_interval(bad[i], &seconds));
+}
+
 static void geometries(void **state)
 {
     static const char *const bad[] = {"", "4", "4+", "+2", "0+2", "4+2+1", "4 +2", "4-2", "256+1", "1+256", "4+2 "};
@@ -212,6 +230,7 @@ static void help_and_version(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(intervals),
         cmocka_unit_test(sizes),
         cmocka_unit_test(geometries),
         cmocka_unit_test(endpoints),
