@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """
-The systemd unit and what is installed.
+The systemd units and what is installed.
 
-exposure  `systemd-analyze security` gives the unit 2.0 or less, and `systemd-analyze verify` has nothing to say
+exposure  `systemd-analyze security` gives the services 2.0 or less, and `systemd-analyze verify` has nothing to say
 syscalls  dolmend makes no system call that the unit's filter refuses (seen by strace)
 install   `cmake --install` puts everything where the unit and the documents say, and keeps a configuration that is there
 """
@@ -20,6 +20,8 @@ from devices import ConfiguredAppliance, run  # noqa: E402
 from s3 import S3  # noqa: E402
 
 UNIT = os.path.join(ROOT, "systemd", "dolmend.service")
+SCRUB = os.path.join(ROOT, "systemd", "dolmen-scrub.service")
+TIMER = os.path.join(ROOT, "systemd", "dolmen-scrub.timer")
 EXPOSURE_MAX = 2.0
 
 
@@ -30,21 +32,24 @@ def need(program, package):
 
 def case_exposure(_):
     need("systemd-analyze", "systemd")
-    done = run("systemd-analyze", "security", "--offline=true", "--no-pager", UNIT)
-    found = re.search(r"Overall exposure level for dolmend\.service: ([0-9.]+)", done.stdout)
-    if not found:
-        skip(f"systemd-analyze cannot judge unit files here: {done.stderr.strip()}")
-    print(found.group())
-    assert float(found[1]) <= EXPOSURE_MAX, done.stdout
+    for unit in (UNIT, SCRUB):
+        done = run("systemd-analyze", "security", "--offline=true", "--no-pager", unit)
+        found = re.search(r"Overall exposure level for dolmen[-a-z]+\.service: ([0-9.]+)", done.stdout)
+        if not found:
+            skip(f"systemd-analyze cannot judge unit files here: {done.stderr.strip()}")
+        print(found.group())
+        assert float(found[1]) <= EXPOSURE_MAX, done.stdout
     with tempfile.TemporaryDirectory() as folder:
-        # verify looks for the programs that the unit names
-        unit = os.path.join(folder, "dolmend.service")
-        with open(UNIT, encoding="utf-8") as f:
-            text = f.read().replace("/usr/bin/dolmend", "/bin/true")
-        with open(unit, "w", encoding="utf-8") as f:
-            f.write(text)
-        done = run("systemd-analyze", "verify", "--man=no", unit)
-        said = [line for line in (done.stderr + done.stdout).splitlines() if "dolmend.service" in line]
+        # verify looks for the programs that the units name
+        units = []
+        for path in (SCRUB, TIMER, UNIT):
+            with open(path, encoding="utf-8") as f:
+                text = re.sub(r"/usr/bin/dolmend?\b", "/bin/true", f.read())
+            units.append(os.path.join(folder, os.path.basename(path)))
+            with open(units[-1], "w", encoding="utf-8") as f:
+                f.write(text)
+        done = run("systemd-analyze", "verify", "--man=no", *units)
+        said = [line for line in (done.stderr + done.stdout).splitlines() if re.search(r"dolmend\.service|dolmen-scrub\.", line)]
         assert not said, said
     for setting in ("LimitMEMLOCK=infinity", "LimitNOFILE=1048576", "LoadCredential=key:/etc/dolmen/key", "ExecReload=/bin/kill -HUP $MAINPID",
                     "DevicePolicy=closed"):
@@ -140,6 +145,9 @@ def case_install(arguments):
         unit = text("/usr/lib/systemd/system/dolmend.service")
         command = re.search(r"^ExecStart=(\S+) --config (\S+)$", unit, re.MULTILINE)
         assert os.access(root + command[1], os.X_OK) and os.path.exists(root + command[2]), command.group()
+        for name in ("dolmen-scrub.service", "dolmen-scrub.timer"):
+            command_of = re.search(r"^ExecStart=(\S+) scrub start --config (\S+)$", text(f"/usr/lib/systemd/system/{name}"), re.MULTILINE)
+            assert name.endswith(".timer") or os.access(root + command_of[1], os.X_OK) and command_of[2] == command[2], name
         documentation = re.search(r"^Documentation=file://(\S+)$", unit, re.MULTILINE)
         assert os.path.exists(root + documentation[1]), documentation.group()
         assert "u dolmen " in text("/usr/lib/sysusers.d/dolmen.conf")
