@@ -46,6 +46,7 @@ static enum dol_err window_grow(struct slab_scrub *w, uint32_t blocks)
     if (blocks <= w->capacity_blocks)
         return DOL_OK;
     free(w->buffer);
+    w->intact = false;
     w->capacity_blocks = 0;
     w->buffer = blocks_alloc((size_t)(w->members + 1) * blocks * BLOCK);
     if (w->buffer == NULL)
@@ -54,22 +55,34 @@ static enum dol_err window_grow(struct slab_scrub *w, uint32_t blocks)
     return DOL_OK;
 }
 
-/* true: a drive that is there failed to read. */
-static bool window_read(struct slab_scrub *w, uint32_t blocks)
+/* Moves what the last window had of rows that weren't whole in it to the beginning; how many blocks. */
+static uint32_t window_keep_rest(struct slab_scrub *w)
+{
+    uint32_t end = w->window_block + w->window_blocks;
+    uint32_t rest = w->intact && w->block < end ? end - w->block : 0;
+    for (unsigned i = 0; i < w->members && rest > 0; i++)
+        memmove(window_at(w, i, w->window_block), window_at(w, i, w->block), (size_t)rest * BLOCK);
+    return rest;
+}
+
+/* `blocks` from w->block on, the first `kept` of which are there. false: a drive that is there failed to read. */
+static bool window_read(struct slab_scrub *w, uint32_t blocks, uint32_t kept)
 {
     uint8_t *windows[FORMAT_MEMBERS_MAX];
-    bool failed = false;
     w->window_block = w->block;
     w->window_blocks = blocks;
+    w->intact = true;
+    if (kept == blocks)
+        return true;
     for (unsigned i = 0; i < w->members; i++)
-        windows[i] = window_at(w, i, w->block);
-    members_read(w->pool, w->slab, w->block, windows, (size_t)blocks * BLOCK, w->errs);
+        windows[i] = window_at(w, i, w->block + kept);
+    members_read(w->pool, w->slab, w->block + kept, windows, (size_t)(blocks - kept) * BLOCK, w->errs);
     for (unsigned i = 0; i < w->members; i++) {
         bool there = member_drive(w->pool, w->slab, i) != NULL;
-        failed = failed || (there && w->errs[i] != DOL_OK);
-        w->counts.bytes += there ? (uint64_t)blocks * BLOCK : 0;
+        w->intact = w->intact && (!there || w->errs[i] == DOL_OK);
+        w->counts.bytes += there ? (uint64_t)(blocks - kept) * BLOCK : 0;
     }
-    return failed;
+    return w->intact;
 }
 
 static unsigned members_missing(const struct slab_scrub *w)
@@ -92,7 +105,7 @@ static enum dol_err read_row_alone(struct slab_scrub *w)
         blocks = probe.header.unit_blocks;
     err = window_grow(w, blocks);
     if (err == DOL_OK)
-        (void)window_read(w, blocks);
+        (void)window_read(w, blocks, 0);
     return err;
 }
 
@@ -102,7 +115,8 @@ static enum dol_err read_window(struct slab_scrub *w)
     if (blocks > w->end_block - w->block)
         blocks = w->end_block - w->block;
     enum dol_err err = window_grow(w, blocks);
-    if (err == DOL_OK && window_read(w, blocks))
+    uint32_t kept = err == DOL_OK ? window_keep_rest(w) : 0;
+    if (err == DOL_OK && !window_read(w, kept > blocks ? kept : blocks, kept))
         err = read_row_alone(w);
     for (unsigned i = 0; i < w->members; i++)
         if (err == DOL_OK && w->errs[i] == DOL_ESTOPPED)

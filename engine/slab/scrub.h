@@ -58,6 +58,7 @@ struct slab_scrub {
     size_t parity_bytes;
     uint32_t capacity_blocks, wanted_blocks;
     uint32_t window_block, window_blocks;
+    bool intact; /* every drive that is there has given all of the window */
     enum dol_err errs[FORMAT_MEMBERS_MAX];
 
     struct scrub_counts counts;
