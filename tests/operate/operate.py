@@ -419,6 +419,7 @@ def case_status(arguments):
         s3.create_bucket(BUCKET)
         s3.put(BUCKET, "k", b"value")
         s3.close()
+        wait_until(lambda: appliance.metrics()["dolmen_pool_objects"] == 1, 30, "an index that counts the object")
         healthy = appliance.dolmen("pool", "status", "--config", appliance.config)
         expected = [
             r"  pool: dolmen \([0-9a-f]{32}\)",
