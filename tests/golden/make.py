@@ -36,6 +36,11 @@ def text(size, name):
     return b"".join(f"{name} block {i}\n".encode().ljust(4096, b".") for i in range(size // 4096 + 1))[:size]
 
 
+def samples(count, chance):
+    """Slowly changing numbers of 16 bits, as scanners make them: stored as planes of differences."""
+    return b"".join((1000 + i // 50 + chance.randrange(8)).to_bytes(2, "little") for i in range(count))
+
+
 class Writer:
     def __init__(self, appliance, chance):
         self.appliance, self.chance = appliance, chance
@@ -81,6 +86,7 @@ def first_run(w):
     w.put("text/262144", text(262144, "text"))
     w.put("text/several chunks", text(2500001, "chunks"))
     w.put("text/the same again", text(262144, "text"))
+    w.put("samples", samples(50000, w.chance))
     w.put("overwritten", text(50000, "first"))
     w.put("deleted", text(100000, "deleted"))
     w.multipart("multipart/two parts", [text(PART_BYTES_MIN, "part 1"), text(1000, "part 2")],
