@@ -6,6 +6,7 @@
 
 #include "cursor.h"
 #include "dol_assert.h"
+#include "request.h"
 #include "version.h"
 
 #define OBJECT_MAGIC 0x4f424a43u
@@ -35,6 +36,9 @@ void store_object_info_fill(const struct manifest *m, uint8_t versioning, struct
     out->retention = m->retention;
     out->storage_class = m->storage_class;
     out->part_count = (unsigned)(m->parts.len / MANIFEST_PART_BYTES);
+    struct metadata_pair tag;
+    for (struct bytes pos = m->tags; tags_next(&pos, &tag);)
+        out->tag_count++;
 }
 
 enum dol_err store_object_open(struct store *s, struct bytes bucket, struct bytes key, const struct version_id *version,
@@ -72,6 +76,15 @@ bool store_object_metadata(const struct object *o, unsigned i, struct metadata_p
 {
     struct bytes pos = o->manifest.metadata;
     while (manifest_meta_next(&pos, &out->name, &out->value))
+        if (i-- == 0)
+            return true;
+    return false;
+}
+
+bool store_object_tag(const struct object *o, unsigned i, struct metadata_pair *out)
+{
+    struct bytes pos = o->manifest.tags;
+    while (tags_next(&pos, out))
         if (i-- == 0)
             return true;
     return false;

@@ -23,18 +23,45 @@ static void put_string(uint8_t **at, struct bytes s)
     (void)copy_in(at, s);
 }
 
-/* ETOOLARGE: a name or value whose length can't be written; what else tags must be, the manifest's encoder says. */
-static enum dol_err copy_tags(const struct put_request *req, uint8_t **at, struct bytes *tags)
+size_t tags_bytes_max(const struct metadata_pair *tags, unsigned count)
+{
+    size_t total = 0;
+    for (unsigned i = 0; i < count; i++)
+        total += tags[i].name.len + tags[i].value.len + 2 * sizeof(struct le16);
+    return total;
+}
+
+enum dol_err tags_copy(const struct metadata_pair *tags, unsigned count, uint8_t **at, struct bytes *out)
 {
     const uint8_t *start = *at;
-    for (unsigned i = 0; i < req->tag_count; i++) {
-        if (req->tags[i].name.len > TAG_NAME_BYTES_MAX || req->tags[i].value.len > TAG_VALUE_BYTES_MAX)
+    for (unsigned i = 0; i < count; i++) {
+        if (tags[i].name.len > TAG_NAME_BYTES_MAX || tags[i].value.len > TAG_VALUE_BYTES_MAX)
             return DOL_ETOOLARGE;
-        put_string(at, req->tags[i].name);
-        put_string(at, req->tags[i].value);
+        put_string(at, tags[i].name);
+        put_string(at, tags[i].value);
     }
-    *tags = bytes_of(start, (size_t)(*at - start));
+    *out = bytes_of(start, (size_t)(*at - start));
     return DOL_OK;
+}
+
+static bool next_string(struct bytes *pos, struct bytes *out)
+{
+    struct le16 len;
+    const uint8_t *p = pos->data;
+    if (pos->len < sizeof len)
+        return false;
+    memcpy(&len, p, sizeof len);
+    size_t n = le16_get(len);
+    if (n > pos->len - sizeof len)
+        return false;
+    *out = bytes_of(p + sizeof len, n);
+    *pos = bytes_of(p + sizeof len + n, pos->len - sizeof len - n);
+    return true;
+}
+
+bool tags_next(struct bytes *pos, struct metadata_pair *out)
+{
+    return next_string(pos, &out->name) && next_string(pos, &out->value);
 }
 
 enum dol_err request_copy(const struct put_request *req, struct request *out)
@@ -47,8 +74,7 @@ enum dol_err request_copy(const struct put_request *req, struct request *out)
         total += req->headers[i].data ? req->headers[i].len : 0;
     for (unsigned i = 0; i < req->metadata_count; i++)
         metadata += req->metadata[i].name.len + req->metadata[i].value.len + 16;
-    for (unsigned i = 0; i < req->tag_count; i++)
-        total += req->tags[i].name.len + req->tags[i].value.len + 4;
+    total += tags_bytes_max(req->tags, req->tag_count);
     if (metadata > REQUEST_METADATA_BYTES_MAX)
         return DOL_ETOOLARGE;
     uint8_t *at = malloc(total + metadata);
@@ -60,7 +86,7 @@ enum dol_err request_copy(const struct put_request *req, struct request *out)
     out->owner = copy_in(&at, req->owner);
     for (unsigned i = 0; i < HEADER_COUNT; i++)
         out->headers[i] = copy_in(&at, req->headers[i]);
-    enum dol_err err = copy_tags(req, &at, &out->tags);
+    enum dol_err err = tags_copy(req->tags, req->tag_count, &at, &out->tags);
     struct tlv_writer w;
     tlv_writer_init(&w, at, metadata);
     for (unsigned i = 0; i < req->metadata_count; i++)

@@ -14,12 +14,14 @@
 #include "s3_metadata.h"
 #include "s3_object.h"
 #include "s3_reply.h"
+#include "s3_tags.h"
 
 #include <stdio.h>
 
 struct copy {
     struct s3_copy_source source;
     bool replace_metadata;
+    bool replace_tags;
     enum checksum_alg alg; /* NONE: as the source */
     struct checksum sum;
     struct put_result result;
@@ -39,12 +41,11 @@ static enum s3_error copy_read_directive(struct s3_request *rq, const char *name
 
 static enum s3_error copy_read(struct s3_request *rq, struct copy *copy)
 {
-    bool replace_tags; /* there are none to copy, and new ones are refused elsewhere */
     enum s3_error error = s3_copy_source_read(rq, &copy->source);
     if (error == S3_ERR_NONE)
         error = copy_read_directive(rq, "x-amz-metadata-directive", &copy->replace_metadata);
     if (error == S3_ERR_NONE)
-        error = copy_read_directive(rq, "x-amz-tagging-directive", &replace_tags);
+        error = copy_read_directive(rq, "x-amz-tagging-directive", &copy->replace_tags);
     if (error != S3_ERR_NONE)
         return error;
     const struct bytes *algorithm = s3_header(rq, "x-amz-checksum-algorithm");
@@ -105,6 +106,8 @@ static enum s3_error copy_prepare(struct s3_request *rq, struct copy *copy, stru
             rq, S3_ERR_INVALID_REQUEST,
             "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120");
     enum s3_error error = copy->replace_metadata ? s3_metadata_read(rq, put) : copy_source_metadata(rq, copy, put);
+    if (error == S3_ERR_NONE)
+        error = copy->replace_tags ? s3_tags_read(rq, put) : s3_tags_copy(rq, copy->source.object, put);
     if (error == S3_ERR_NONE)
         error = copy_check_self(rq, copy, put);
     if (error == S3_ERR_NONE)

@@ -23,7 +23,11 @@ s3_handler_fn s3_get_bucket_request_payment;
 s3_handler_fn s3_get_bucket_logging;
 s3_handler_fn s3_get_bucket_notification;
 s3_handler_fn s3_get_object_acl;
+
+/* s3_tags.c */
 s3_handler_fn s3_get_object_tagging;
+s3_handler_fn s3_put_object_tagging;
+s3_handler_fn s3_delete_object_tagging;
 
 /* s3_list.c */
 s3_handler_fn s3_list_objects_v1;

@@ -267,6 +267,8 @@ enum s3_error s3_object_headers(struct s3_request *rq, const struct object *obje
     s3_reply_version(rq, "x-amz-version-id", &info->version, info->null_version);
     if (info->storage_class != STORAGE_CLASS_STANDARD)
         s3_reply_header(rq, "x-amz-storage-class", s3_storage_class_name(info->storage_class));
+    if (info->tag_count > 0)
+        s3_reply_header_u64(rq, "x-amz-tagging-count", info->tag_count);
     if (part->parts_count > 0)
         s3_reply_header_u64(rq, "x-amz-mp-parts-count", part->parts_count);
     if (part->is_partial)

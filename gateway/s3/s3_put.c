@@ -13,6 +13,7 @@
 #include "s3_object.h"
 #include "s3_put.h"
 #include "s3_reply.h"
+#include "s3_tags.h"
 
 enum s3_error s3_put_transfer(struct s3_body *body, struct put *put)
 {
@@ -62,6 +63,8 @@ enum s3_error s3_put_object(struct s3_request *rq)
     enum s3_error error = s3_body_open(body, rq, S3_BODY_OBJECT);
     if (error == S3_ERR_NONE)
         error = s3_metadata_read(rq, &request);
+    if (error == S3_ERR_NONE)
+        error = s3_tags_read(rq, &request);
     if (error == S3_ERR_NONE)
         error = s3_condition_read(rq, &request.condition);
     if (error != S3_ERR_NONE)

@@ -37,7 +37,7 @@ static const struct {
     {"x-amz-object-lock-", REFUSE_ALWAYS},
     {"x-amz-server-side-encryption", REFUSE_ALWAYS},
     {"x-amz-server-side-encryption-", REFUSE_ALWAYS},
-    {"x-amz-tagging", REFUSE_ALWAYS},
+    {"x-amz-tagging", REFUSE_ON_OTHERS},
     {"x-amz-write-offset-bytes", REFUSE_ALWAYS},
     {"x-amz-rename-source", REFUSE_ALWAYS},
     {"x-amz-bypass-governance-retention", REFUSE_UNLESS_FALSE},
@@ -82,8 +82,11 @@ static bool refuse_is_one(s3_handler_fn *handler, s3_handler_fn *const *known, s
 static bool refuse_is_known(const struct s3_request *rq, const char *name)
 {
     static s3_handler_fn *const writes[] = {s3_put_object, s3_copy_object, s3_complete_upload};
+    static s3_handler_fn *const makers[] = {s3_put_object, s3_copy_object, s3_create_upload};
     static s3_handler_fn *const copies[] = {s3_copy_object, s3_upload_part_copy};
     s3_handler_fn *handler = rq->route->handler;
+    if (strcmp(name, "x-amz-tagging") == 0)
+        return refuse_is_one(handler, makers, sizeof makers / sizeof makers[0]);
     if (strcmp(name, "x-amz-copy-source-range") == 0)
         return handler == s3_upload_part_copy;
     if (strcmp(name, "x-amz-source-expected-bucket-owner") == 0)

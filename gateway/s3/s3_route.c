@@ -119,6 +119,8 @@ static const struct s3_route routes[] = {
     /* objects: sub-resources */
     YES(OBJECT, GET, "acl", "GetObjectAcl", "GetObjectAcl", s3_get_object_acl),
     YES(OBJECT, GET, "tagging", "GetObjectTagging", "GetObjectTagging", s3_get_object_tagging),
+    YES(OBJECT, PUT, "tagging", "PutObjectTagging", "PutObjectTagging", s3_put_object_tagging),
+    YES(OBJECT, DELETE, "tagging", "DeleteObjectTagging", "DeleteObjectTagging", s3_delete_object_tagging),
     YES(OBJECT, GET, "attributes", "GetObjectAttributes", "GetObjectAttributes", s3_get_object_attributes),
     NO(OBJECT, GET, "legal-hold", "GetObjectLegalHold"),
     NO(OBJECT, GET, "retention", "GetObjectRetention"),
@@ -131,12 +133,10 @@ static const struct s3_route routes[] = {
     NO(OBJECT, PUT, "legal-hold", "PutObjectLegalHold"),
     NO(OBJECT, PUT, "renameObject", "RenameObject"),
     NO(OBJECT, PUT, "retention", "PutObjectRetention"),
-    NO(OBJECT, PUT, "tagging", "PutObjectTagging"),
     NO(OBJECT, POST, "restore", "RestoreObject"),
     NO(OBJECT, POST, "select", "SelectObjectContent"),
     YES(OBJECT, POST, "uploadId", "CompleteMultipartUpload", "PutObject", s3_complete_upload),
     YES(OBJECT, POST, "uploads", "CreateMultipartUpload", "PutObject", s3_create_upload),
-    NO(OBJECT, DELETE, "tagging", "DeleteObjectTagging"),
     YES(OBJECT, DELETE, "uploadId", "AbortMultipartUpload", "AbortMultipartUpload", s3_abort_upload),
 
     /* objects: plain */

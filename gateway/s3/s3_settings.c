@@ -163,25 +163,3 @@ enum s3_error s3_get_object_acl(struct s3_request *rq)
     store_object_close(object);
     return error;
 }
-
-static void tagging_document(struct xml_writer *w, const struct s3_request *rq, const void *arg)
-{
-    (void)rq;
-    (void)arg;
-    xml_write_open_ns(w, "Tagging", XML_S3_NAMESPACE);
-    xml_write_open(w, "TagSet");
-    xml_write_close(w, "TagSet");
-    xml_write_close(w, "Tagging");
-}
-
-/* Tags can't be set, so there are none. */
-enum s3_error s3_get_object_tagging(struct s3_request *rq)
-{
-    struct object *object;
-    enum s3_error error = s3_object_open(rq, &object);
-    if (error != S3_ERR_NONE)
-        return error;
-    error = s3_reply_xml(rq, 200, tagging_document, NULL);
-    store_object_close(object);
-    return error;
-}

@@ -12,6 +12,7 @@
 #include "s3_handlers.h"
 #include "s3_metadata.h"
 #include "s3_reply.h"
+#include "s3_tags.h"
 
 #include <stdlib.h>
 
@@ -145,6 +146,8 @@ enum s3_error s3_create_upload(struct s3_request *rq)
     enum s3_error error = create_read_checksum(rq, &created);
     if (error == S3_ERR_NONE)
         error = s3_metadata_read(rq, &request);
+    if (error == S3_ERR_NONE)
+        error = s3_tags_read(rq, &request);
     if (error == S3_ERR_NONE)
         error = s3_error_of(store_upload_create(rq->config->store, &request, (uint8_t)created.checksum.alg,
                                                 (uint8_t)created.checksum.type, &created.id));

@@ -1,4 +1,4 @@
-/* DeleteObjects, CompleteMultipartUpload, CreateBucket and PutBucketVersioning bodies. */
+/* DeleteObjects, CompleteMultipartUpload, CreateBucket, PutBucketVersioning and tagging bodies. */
 #include "xml_requests.h"
 
 #include "hash.h"
@@ -207,5 +207,25 @@ enum dol_err xml_parse_versioning(struct bytes body, struct arena *a, struct xml
         return DOL_ESYNTAX;
     out->status = xml_child_text(root, "Status");
     out->mfa_delete = xml_child_text(root, "MfaDelete");
+    return DOL_OK;
+}
+
+/* ---- <Tagging> ---- */
+
+enum dol_err xml_parse_tagging(struct bytes body, struct arena *a, struct xml_tagging *out)
+{
+    struct xml_node *root;
+    out->count = 0;
+    enum dol_err err = xml_parse_tree(body, &xml_limits_small, a, &root);
+    if (err != DOL_OK)
+        return err;
+    const struct xml_node *set = xml_child(root, "TagSet");
+    if (strcmp(root->name, "Tagging") != 0 || set == NULL)
+        return DOL_ESYNTAX;
+    for (const struct xml_node *tag = xml_child(set, "Tag"); tag != NULL; tag = xml_next(tag)) {
+        if (out->count == XML_TAGS_MAX || xml_child(tag, "Key") == NULL || xml_child(tag, "Value") == NULL)
+            return DOL_ESYNTAX;
+        out->tags[out->count++] = (struct xml_tag){xml_child_text(tag, "Key"), xml_child_text(tag, "Value")};
+    }
     return DOL_OK;
 }

@@ -40,6 +40,21 @@ struct xml_versioning {
 /* Errors as above. */
 DOL_MUST_CHECK enum dol_err xml_parse_versioning(struct bytes body, struct arena *a, struct xml_versioning *out);
 
+#define XML_TAGS_MAX 50u
+
+struct xml_tag {
+    struct bytes name;
+    struct bytes value;
+};
+
+struct xml_tagging {
+    struct xml_tag tags[XML_TAGS_MAX];
+    unsigned count;
+};
+
+/* A tag without a name or value, or more than XML_TAGS_MAX: ESYNTAX. Errors as above. */
+DOL_MUST_CHECK enum dol_err xml_parse_tagging(struct bytes body, struct arena *a, struct xml_tagging *out);
+
 struct xml_upload_part {
     uint32_t number; /* 0: not a number from 1 to XML_UPLOAD_PARTS_MAX */
     bool has_md5;    /* false: the ETag is not that of a part */

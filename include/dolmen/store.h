@@ -269,6 +269,7 @@ struct object_info {
     struct retention retention;
     uint8_t storage_class; /* enum storage_class */
     unsigned part_count;   /* parts kept with the manifest of a multipart object; 0: not multipart */
+    unsigned tag_count;
 };
 
 /* One version of an object, held open: its metadata stays valid until store_object_close(). */
@@ -281,6 +282,8 @@ DOL_MUST_CHECK enum dol_err store_object_open(struct store *s, struct bytes buck
 const struct object_info *store_object_info(const struct object *o);
 /* Not [await]. i-th user metadata pair; false past the last. */
 bool store_object_metadata(const struct object *o, unsigned i, struct metadata_pair *out);
+/* Not [await]. i-th tag; false past the last. */
+bool store_object_tag(const struct object *o, unsigned i, struct metadata_pair *out);
 /* Not [await]. i-th part of a multipart object, in order, and where it begins; false past the last. */
 bool store_object_part(const struct object *o, unsigned i, struct part_info *out);
 /* Begins reading [offset, offset + len); the range lies within the object. */
@@ -289,6 +292,24 @@ DOL_MUST_CHECK enum dol_err store_object_seek(struct object *o, uint64_t offset,
  * instead. */
 DOL_MUST_CHECK enum dol_err store_object_read(struct object *o, struct bytes *out);
 void store_object_close(struct object *o);
+
+/* ---- tags ---- */
+
+struct tag_request {
+    struct bytes bucket;
+    struct bytes key;
+    const struct version_id *version; /* as of store_object_open() */
+    const struct metadata_pair *tags; /* that the version has from now on, instead of those it had */
+    unsigned tag_count;
+};
+struct tag_result {
+    struct version_id version; /* as in struct put_result */
+    bool null_version;
+};
+/* ENOVERSION: the key has no such version; ENOTFOUND: or it is a delete marker. ETOOLARGE: more than a version may
+ * have. */
+DOL_MUST_CHECK enum dol_err store_object_set_tags(struct store *s, const struct tag_request *req,
+                                                  struct tag_result *out);
 
 /* ---- deleting ---- */
 

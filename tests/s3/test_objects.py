@@ -105,7 +105,7 @@ class Objects(ApiTest):
 
     def test_never_ignored(self):
         for headers, status, code in [({"ACL": "public-read"}, 501, "NotImplemented"), ({"StorageClass": "GLACIER"}, 400, "InvalidStorageClass"),
-                                      ({"Tagging": "a=b"}, 501, "NotImplemented"), ({"ServerSideEncryption": "AES256"}, 501, "NotImplemented"),
+                                      ({"ServerSideEncryption": "AES256"}, 501, "NotImplemented"),
                                       ({"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": "2040-01-01"}, 501, "NotImplemented"),
                                       ({"ObjectLockLegalHoldStatus": "ON"}, 501, "NotImplemented"), ({"GrantRead": "id=1"}, 501, "NotImplemented")]:
             self.refused(status, code, self.s3.put_object, Bucket=self.bucket, Key="never", Body=b"x", **headers)
@@ -153,7 +153,6 @@ class Copies(ApiTest):
         self.refused(412, "PreconditionFailed", copy, CopySourceIfNoneMatch=self.s3.head_object(**self.source)["ETag"], **arguments)
         self.refused(404, "NoSuchKey", copy, Bucket=self.bucket, Key="refused", CopySource=f"{self.bucket}/none")
         self.refused(404, "NoSuchBucket", copy, Bucket=self.bucket, Key="refused", CopySource="no-such-bucket-here/none")
-        self.refused(501, "NotImplemented", copy, Tagging="a=b", TaggingDirective="REPLACE", **arguments)
         self.nothing_there("refused")
 
 

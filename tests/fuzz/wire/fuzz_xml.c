@@ -75,6 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct xml_create_bucket create;
     struct xml_complete_upload complete;
     struct xml_versioning versioning;
+    struct xml_tagging tagging;
     arena_init(&arena, 4u << 20);
     if (xml_parse_tree(body, &xml_limits_small, &arena, &root) == DOL_OK)
         check_round_trip(root, &arena);
@@ -89,6 +90,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_complete(&complete);
     if (xml_parse_versioning(body, &arena, &versioning) == DOL_OK)
         CHECK(versioning.status.len + versioning.mfa_delete.len <= size);
+    if (xml_parse_tagging(body, &arena, &tagging) == DOL_OK)
+        CHECK(tagging.count <= XML_TAGS_MAX);
     arena_fini(&arena);
     return 0;
 }

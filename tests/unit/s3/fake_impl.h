@@ -12,6 +12,7 @@ struct fake_upload;
 #define FAKE_BUCKETS_MAX 64u
 #define FAKE_OBJECTS_MAX 4096u
 #define FAKE_PAIRS_MAX   128u
+#define FAKE_TAGS_MAX    16u
 #define FAKE_UPLOADS_MAX 2048u
 
 struct fake_blob {
@@ -28,6 +29,9 @@ struct fake_object {
     struct fake_blob names[FAKE_PAIRS_MAX];
     struct fake_blob values[FAKE_PAIRS_MAX];
     unsigned pairs;
+    struct fake_blob tag_names[FAKE_TAGS_MAX];
+    struct fake_blob tag_values[FAKE_TAGS_MAX];
+    unsigned tags;
     struct etag etag;
     struct object_checksum checksum;
     uint8_t storage_class;

@@ -23,8 +23,23 @@ struct bytes fake_blob_bytes(const struct fake_blob *b)
     return bytes_of(b->data, b->len);
 }
 
+static void set_tags(struct fake_object *o, const struct metadata_pair *tags, unsigned count)
+{
+    for (unsigned i = 0; i < o->tags; i++) {
+        free(o->tag_names[i].data);
+        free(o->tag_values[i].data);
+    }
+    dol_assert(count <= FAKE_TAGS_MAX);
+    o->tags = count;
+    for (unsigned i = 0; i < count; i++) {
+        o->tag_names[i] = fake_blob_of(tags[i].name);
+        o->tag_values[i] = fake_blob_of(tags[i].value);
+    }
+}
+
 void fake_object_free(struct fake_object *o)
 {
+    set_tags(o, NULL, 0);
     free(o->key.data);
     free(o->body.data);
     free(o->owner.data);
@@ -239,6 +254,7 @@ struct fake_object *fake_object_new(const struct put_request *req, unsigned buck
         o->names[i] = fake_blob_of(req->metadata[i].name);
         o->values[i] = fake_blob_of(req->metadata[i].value);
     }
+    set_tags(o, req->tags, req->tag_count);
     return o;
 }
 
@@ -347,6 +363,7 @@ static void info_fill(const struct fake_object *o, struct object_info *info)
         .checksum = o->checksum,
         .storage_class = o->storage_class,
         .part_count = o->part_count,
+        .tag_count = o->tags,
     };
     for (unsigned i = 0; i < HEADER_COUNT; i++)
         info->headers[i] = fake_blob_bytes(&o->headers[i]);
@@ -385,6 +402,27 @@ bool store_object_metadata(const struct object *o, unsigned i, struct metadata_p
         return false;
     *out = (struct metadata_pair){fake_blob_bytes(&o->object->names[i]), fake_blob_bytes(&o->object->values[i])};
     return true;
+}
+
+bool store_object_tag(const struct object *o, unsigned i, struct metadata_pair *out)
+{
+    if (i >= o->object->tags)
+        return false;
+    *out =
+        (struct metadata_pair){fake_blob_bytes(&o->object->tag_names[i]), fake_blob_bytes(&o->object->tag_values[i])};
+    return true;
+}
+
+enum dol_err store_object_set_tags(struct store *s, const struct tag_request *req, struct tag_result *out)
+{
+    int found = fake_bucket_find(s, req->bucket);
+    struct fake_object *o = found < 0 ? NULL : fake_object_get(s, (unsigned)found, req->key);
+    *out = (struct tag_result){0};
+    if (o == NULL)
+        return found < 0 ? DOL_ENOBUCKET : DOL_ENOTFOUND;
+    set_tags(o, req->tags, req->tag_count);
+    s->changes++;
+    return DOL_OK;
 }
 
 bool store_object_part(const struct object *o, unsigned i, struct part_info *out)

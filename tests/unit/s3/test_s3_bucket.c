@@ -191,7 +191,6 @@ static void test_refused_operations(void **state)
         {"PUT", "/bucket?object-lock", 501, "NotImplemented"},
         {"DELETE", "/bucket?policy", 501, "NotImplemented"},
         {"POST", "/bucket", 501, "NotImplemented"},
-        {"PUT", "/bucket/key?tagging", 501, "NotImplemented"},
         {"PUT", "/bucket/key?retention", 501, "NotImplemented"},
         {"POST", "/bucket/key?restore", 501, "NotImplemented"},
         {"PUT", "/", 405, "MethodNotAllowed"},

@@ -160,8 +160,9 @@ static void test_refused(void **state)
     struct client_call call = copy_call("/missing/copy", "/bucket/a%20b");
     client_expect(c, &call, 404, "NoSuchBucket");
     call = copy_call("/bucket/copy", "/bucket/a%20b");
-    call.headers[1] = (struct client_header){"x-amz-tagging", "a=b"};
-    client_expect(c, &call, 501, "NotImplemented");
+    call.headers[1] = (struct client_header){"x-amz-tagging", "a=b&a=c"};
+    call.headers[2] = (struct client_header){"x-amz-tagging-directive", "REPLACE"};
+    client_expect(c, &call, 400, "InvalidTag");
     assert_int_equal(fake_store_changes(c->store), changes);
 }
 

@@ -369,6 +369,28 @@ static void test_versioning(void **state)
     assert_int_equal(xml_parse_versioning(str(""), &arena, &v), DOL_ESYNTAX);
 }
 
+static void test_tagging(void **state)
+{
+    (void)state;
+    struct xml_tagging t;
+    assert_int_equal(xml_parse_tagging(str("<Tagging xmlns=\"" XML_S3_NAMESPACE "\"><TagSet><Tag><Key>a</Key><Value>1"
+                                           "</Value></Tag><Tag><Key> b</Key><Value/></Tag></TagSet></Tagging>"),
+                                       &arena, &t),
+                     DOL_OK);
+    assert_int_equal(t.count, 2);
+    assert_bytes(t.tags[0].name, "a");
+    assert_bytes(t.tags[0].value, "1");
+    assert_bytes(t.tags[1].name, " b");
+    assert_int_equal(t.tags[1].value.len, 0);
+    assert_int_equal(xml_parse_tagging(str("<Tagging><TagSet/></Tagging>"), &arena, &t), DOL_OK);
+    assert_int_equal(t.count, 0);
+    static const char *const wrong[] = {"", "<Tagging/>", "<Tags><TagSet/></Tags>",
+                                        "<Tagging><TagSet><Tag><Key>a</Key></Tag></TagSet></Tagging>",
+                                        "<Tagging><TagSet><Tag><Value>a</Value></Tag></TagSet></Tagging>"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_int_equal(xml_parse_tagging(str(wrong[i]), &arena, &t), DOL_ESYNTAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -379,7 +401,7 @@ int main(void)
         cmocka_unit_test(test_delete_count),  cmocka_unit_test(test_complete_upload_bad),
         cmocka_unit_test(test_delete_count),  cmocka_unit_test(test_complete_upload_count),
         cmocka_unit_test(test_delete_count),  cmocka_unit_test(test_create_bucket),
-        cmocka_unit_test(test_versioning),
+        cmocka_unit_test(test_versioning),    cmocka_unit_test(test_tagging),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
