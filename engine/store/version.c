@@ -170,7 +170,9 @@ void version_name(const struct manifest *m, uint8_t versioning, struct version_i
 {
     bool null = (m->flags & MANIFEST_NULL_VERSION) != 0;
     *null_version = null && versioning != BUCKET_VERSIONING_OFF;
-    *version = null ? (struct version_id){{0}} : m->version;
+    memset(version, 0, sizeof *version);
+    if (!null)
+        *version = m->version;
 }
 
 void version_result(const struct manifest *m, uint8_t versioning, struct put_result *out)
