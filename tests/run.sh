@@ -95,7 +95,7 @@ ctest_in() {
 run_cppcheck() {
     timeout "${step_minutes}m" cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,portability \
         --suppressions-list=tests/tidy/cppcheck.txt -j "$jobs" -D__x86_64__ -I include \
-        engine gateway bench
+        engine fsck gateway bench
 }
 
 run_clang_tidy() { tools/tidy.sh; }

@@ -12,7 +12,7 @@ commands=build/clang/compile_commands.json
 
 files=("$@")
 if ((${#files[@]} == 0)); then
-    mapfile -t files < <(find bench engine gateway -name '*.c' -type f | sort)
+    mapfile -t files < <(find bench engine fsck gateway -name '*.c' -type f | sort)
 fi
 # Files that no target compiles have no command line to check them with.
 compiled=()
