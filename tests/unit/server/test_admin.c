@@ -32,7 +32,6 @@ void store_status_get(struct store *s, struct store_status *out)
 }
 
 static struct store_scrub_status scrub_now; /* status_lock, as what follows */
-static uint64_t scrub_bandwidth;
 
 const char *store_scrub_kind_name(enum store_scrub_kind kind)
 {
@@ -45,10 +44,8 @@ enum dol_err store_scrub_start(struct store *s, uint64_t bandwidth_bytes_s)
     (void)s;
     pthread_mutex_lock(&status_lock);
     enum dol_err err = scrub_now.now.state == SCRUB_RUNNING ? DOL_EBUSY : DOL_OK;
-    if (err == DOL_OK) {
+    if (err == DOL_OK)
         scrub_now.now = (struct store_scrub_report){.state = SCRUB_RUNNING, .bandwidth_bytes_s = bandwidth_bytes_s};
-        scrub_bandwidth = bandwidth_bytes_s;
-    }
     pthread_mutex_unlock(&status_lock);
     return err;
 }
@@ -70,6 +67,26 @@ void store_scrub_status_get(struct store *s, struct store_scrub_status *out)
     pthread_mutex_lock(&status_lock);
     *out = scrub_now;
     pthread_mutex_unlock(&status_lock);
+}
+
+/* The server's loop reads it, too. */
+static void set_scrub(uint8_t state, const struct store_scrub_report *last)
+{
+    pthread_mutex_lock(&status_lock);
+    scrub_now.now.state = state;
+    if (last != NULL)
+        scrub_now.last = *last;
+    pthread_mutex_unlock(&status_lock);
+}
+
+static void expect_scrub(uint8_t state, uint64_t bandwidth_bytes_s)
+{
+    pthread_mutex_lock(&status_lock);
+    uint8_t state_now = scrub_now.now.state;
+    uint64_t bandwidth_now = scrub_now.now.bandwidth_bytes_s;
+    pthread_mutex_unlock(&status_lock);
+    assert_int_equal(state_now, state);
+    assert_int_equal(bandwidth_now, bandwidth_bytes_s);
 }
 
 static void set_status(bool read_only, const char *reason, const char *drive_state)
@@ -335,7 +352,7 @@ static void scrubbing(void **state)
 {
     (void)state;
     const char *socket = "X-Socket: 1\r\nContent-Length: 0\r\n";
-    scrub_now = (struct store_scrub_status){.now.state = SCRUB_NEVER};
+    set_scrub(SCRUB_NEVER, NULL);
     assert_int_equal(status_code_of("POST /v1/scrub/start", "Content-Length: 0\r\n"), 418); /* not of the public */
     assert_int_equal(status_code_of("GET /v1/scrub/start", socket), 405);
     assert_int_equal(status_code_of("GET /v1/scrub/stop", socket), 405);
@@ -347,26 +364,28 @@ static void scrubbing(void **state)
         snprintf(what, sizeof what, "POST /v1/scrub/start%s", wrong[i]);
         assert_int_equal(status_code_of(what, socket), 400);
     }
-    assert_int_equal(scrub_now.now.state, SCRUB_NEVER);
+    expect_scrub(SCRUB_NEVER, 0);
     assert_int_equal(status_code_of("POST /v1/scrub/start", socket), 202);
-    assert_int_equal(scrub_bandwidth, 12345);
+    expect_scrub(SCRUB_RUNNING, 12345);
     assert_int_equal(status_code_of("POST /v1/scrub/start", socket), 409);
     assert_int_equal(status_code_of("POST /v1/scrub/stop", socket), 200);
     assert_int_equal(status_code_of("POST /v1/scrub/stop", socket), 200);
     assert_int_equal(status_code_of("POST /v1/scrub/start?bandwidth=0", socket), 202);
-    assert_int_equal(scrub_bandwidth, 0);
+    expect_scrub(SCRUB_RUNNING, 0);
     assert_int_equal(status_code_of("POST /v1/scrub/stop", socket), 200);
     assert_int_equal(status_code_of("POST /v1/scrub/start?bandwidth=67108864", socket), 202);
-    assert_int_equal(scrub_bandwidth, 67108864);
+    expect_scrub(SCRUB_RUNNING, 67108864);
 
-    scrub_now.last = (struct store_scrub_report){.state = SCRUB_FINISHED,
-                                                 .started_ns = 1000000000,
-                                                 .ended_ns = 2000000000,
-                                                 .units = 77,
-                                                 .found = {[SCRUB_ROW_LOST] = 3},
-                                                 .unrecoverable = 3,
-                                                 .finding_count = 1,
-                                                 .findings = {{.kind = SCRUB_ROW_LOST, .slab = 0x10000002a, .row = 9}}};
+    const struct store_scrub_report last_report = {
+        .state = SCRUB_FINISHED,
+        .started_ns = 1000000000,
+        .ended_ns = 2000000000,
+        .units = 77,
+        .found = {[SCRUB_ROW_LOST] = 3},
+        .unrecoverable = 3,
+        .finding_count = 1,
+        .findings = {{.kind = SCRUB_ROW_LOST, .slab = 0x10000002a, .row = 9}}};
+    set_scrub(SCRUB_RUNNING, &last_report);
     struct client_response r = ask("GET /v1/scrub", "X-Socket: 1\r\n");
     assert_int_equal(r.status, 200);
     json_t *doc = json_of(&r);
