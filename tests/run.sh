@@ -10,7 +10,7 @@ logs=$root/build/logs
 # Client and fault tests start servers of their own: two at a time whatever the machine.
 test_jobs=2
 # Where threads meet: loops, drives, the index, the store, the server under load; the rest has one thread.
-tsan_tests='^(test_(log|fiber|wait|uring|net|index|index_threads|drive_file|drive_fd|slab|gates|dedup|store_.*|exchange_socket|server_limits|tls|admin)|fault_kill9|client_boto3)$'
+tsan_tests='^(test_(log|fiber|wait|uring|net|index|index_threads|drive_file|drive_fd|slab|gates|dedup|store_.*|exchange_socket|server_limits|tls|admin)|fault_kill9|fault_scrub|client_boto3)$'
 build_minutes=15
 step_minutes=25
 
