@@ -154,6 +154,9 @@ void fsck_drives_close(struct fsck *f);
 void fsck_superblocks_repair(struct fsck *f);
 /* Index of the pool's drive with this UUID, or -1. */
 int fsck_drive_find(const struct fsck *f, struct uuid uuid);
+/* flock(2), for which it waits a few seconds: requests of a killed dolmend hold its files until the kernel is done with
+ * them. */
+DOL_MUST_CHECK bool fsck_lock(int fd, int how);
 /* Whole or nothing; counts. Buffers, lengths and offsets are multiples of 4096. */
 DOL_MUST_CHECK bool fsck_drive_read(struct fsck_drive *d, uint64_t offset, void *buf, size_t len);
 /* Durable, and read back. */

@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fsck.h"
@@ -54,6 +55,20 @@ bool fsck_drive_write(struct fsck_drive *d, uint64_t offset, const void *buf, si
 
 /* ---- opening ---- */
 
+#define LOCK_WAIT_MS 5000
+#define LOCK_POLL_MS 20
+
+bool fsck_lock(int fd, int how)
+{
+    for (int waited = 0;; waited += LOCK_POLL_MS) {
+        if (flock(fd, how | LOCK_NB) == 0)
+            return true;
+        if (errno != EWOULDBLOCK || waited >= LOCK_WAIT_MS)
+            return false;
+        (void)nanosleep(&(struct timespec){.tv_nsec = LOCK_POLL_MS * 1000000l}, NULL);
+    }
+}
+
 static enum dol_err open_drive(struct fsck *f, const char *path, struct fsck_drive *d)
 {
     struct stat st;
@@ -66,7 +81,7 @@ static enum dol_err open_drive(struct fsck *f, const char *path, struct fsck_dri
         fprintf(stderr, "dolmen-fsck: %s: %s\n", path, strerror(errno));
         return DOL_EIO;
     }
-    if (flock(d->fd, (writes ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0) {
+    if (!fsck_lock(d->fd, writes ? LOCK_EX : LOCK_SH)) {
         fprintf(stderr, "dolmen-fsck: %s is in use: stop the dolmend that serves it first\n", path);
         return DOL_EINUSE;
     }

@@ -256,7 +256,7 @@ static enum dol_err open_dir(struct fsck *f)
         fprintf(stderr, "dolmen-fsck: %s: %s\n", dir, strerror(errno));
         return DOL_EIO;
     }
-    if (flock(f->index_fd, (f->options.mode == FSCK_REPAIR ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0)
+    if (fsck_lock(f->index_fd, f->options.mode == FSCK_REPAIR ? LOCK_EX : LOCK_SH))
         return DOL_OK;
     fprintf(stderr, "dolmen-fsck: the index %s is in use: stop the dolmend that uses it first\n", dir);
     return DOL_EINUSE;

@@ -57,7 +57,7 @@ def one_round(appliance, ledger, chance, number, workers):
     ledger.read_journal(journal)
     if chance.random() < 0.3:
         kill_while_starting(appliance, chance)
-    Fsck(appliance.build).expect(CLEAN, "--dev", appliance.folder)
+    Fsck(appliance.build).expect(CLEAN, *appliance.fsck_arguments())
     appliance.start()
     s3 = S3(appliance)
     objects = ledger.check(s3, BUCKET)

@@ -84,6 +84,10 @@ class Appliance:
 
     # ---- life ----
 
+    def fsck_arguments(self):
+        """What names the pool to dolmen-fsck."""
+        return ["--dev", self.folder]
+
     def start(self, timeout_s=START_TIMEOUT_S, ready=True):
         """Starts the server and waits for /readyz (ready=False: for /healthz only)."""
         assert self.process is None

@@ -102,6 +102,9 @@ class ConfiguredAppliance(Appliance):
         with open(self.config, "w", encoding="utf-8") as f:
             f.write("\n".join(lines) + "\n")
 
+    def fsck_arguments(self):
+        return ["--config", self.config]
+
     def dolmen(self, *arguments):
         """Runs the operator's command."""
         return run(os.path.join(self.build, "bin", "dolmen"), *arguments)
