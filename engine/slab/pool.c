@@ -533,11 +533,15 @@ unsigned pool_slabs_reserve(const struct pool *pool)
     uint64_t extents = 0;
     for (unsigned i = 0; i < pool->drive_count; i++)
         extents += pool->drives[i].extents;
-    uint64_t share = extents / (unsigned)(pool->sb.k + pool->sb.m) / 8;
+    uint64_t slabs = extents / (unsigned)(pool->sb.k + pool->sb.m);
     unsigned wanted = 2 * pool->loops + POOL_SLABS_LAST;
-    if (share <= POOL_SLABS_LAST)
-        return POOL_SLABS_LAST + 1;
-    return share < wanted ? (unsigned)share : wanted;
+    /* a small pool: what a restart takes from every loop, but not more than half of all */
+    unsigned least = pool->loops + 1 + POOL_SLABS_LAST;
+    if (least > slabs / 2)
+        least = slabs / 2 > POOL_SLABS_LAST ? (unsigned)(slabs / 2) : POOL_SLABS_LAST + 1;
+    if (slabs / 8 >= wanted)
+        return wanted;
+    return slabs / 8 > least ? (unsigned)(slabs / 8) : least;
 }
 
 bool pool_is_full(struct pool *pool)

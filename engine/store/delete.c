@@ -6,9 +6,13 @@
 #include <stdlib.h>
 
 #include "dol_assert.h"
+#include "gc.h"
 #include "retention.h"
 #include "store_impl.h"
 #include "version.h"
+
+#define DELETE_WAIT_NS (10ull * 1000 * 1000 * 1000) /* for room to be reclaimed */
+#define DELETE_POLL_NS (50ull * 1000 * 1000)
 
 static enum dol_err append_delete(struct store *s, uint64_t bucket, struct bytes key, const struct version_id *version)
 {
@@ -77,13 +81,11 @@ static enum dol_err delete_gated(struct store *s, uint64_t id, const struct dele
                                                                               : delete_version(s, &bucket, req, out);
 }
 
-enum dol_err store_object_delete(struct store *s, const struct delete_request *req, struct delete_result *out)
+static enum dol_err try_delete(struct store *s, const struct delete_request *req, struct delete_result *out)
 {
     struct gate_hold gate;
     uint64_t id;
     memset(out, 0, sizeof *out);
-    if (pool_is_read_only(s->pool))
-        return DOL_EREADONLY;
     enum dol_err err = store_bucket_id(s, req->bucket, &id);
     if (err == DOL_OK)
         err = gates_enter_key(s->gates, id, req->key, &gate);
@@ -91,6 +93,21 @@ enum dol_err store_object_delete(struct store *s, const struct delete_request *r
         return err;
     err = delete_gated(s, id, req, out);
     gates_leave(s->gates, &gate);
+    return err;
+}
+
+/* Restarts end slabs short, and in a small pool that is full the reserve may be gone with them until they are
+ * reclaimed: what makes room waits for it. */
+enum dol_err store_object_delete(struct store *s, const struct delete_request *req, struct delete_result *out)
+{
+    uint64_t deadline_ns = clock_monotonic_ns() + DELETE_WAIT_NS;
+    if (pool_is_read_only(s->pool))
+        return DOL_EREADONLY;
+    enum dol_err err = try_delete(s, req, out);
+    while (err == DOL_EFULL && gc_may_make_room(s) && clock_monotonic_ns() < deadline_ns) {
+        fiber_sleep(DELETE_POLL_NS);
+        err = try_delete(s, req, out);
+    }
     if (err == DOL_OK)
         atomic_fetch_add(&s->stats.deletes, 1);
     return err;

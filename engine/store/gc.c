@@ -535,3 +535,8 @@ void gc_counts_get(struct store *s, struct gc_counts *out)
                               .running = s->gc != NULL && s->gc->running,
                               .blocked = s->gc != NULL && s->gc->blocked};
 }
+
+bool gc_may_make_room(struct store *s)
+{
+    return s->gc != NULL && !s->gc->manual && !atomic_load(&s->gc->blocked);
+}

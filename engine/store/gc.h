@@ -21,6 +21,9 @@ void gc_stop(struct store *s);
  * audited, drives missing). */
 DOL_MUST_CHECK enum dol_err gc_run(struct store *s, unsigned *freed);
 
+/* Is space given back in this run, by itself? Any thread. */
+bool gc_may_make_room(struct store *s);
+
 /* What status shows. Any thread. */
 struct gc_counts {
     uint64_t slabs_freed, slabs_compacted, bytes_moved;
