@@ -172,13 +172,20 @@ mode_fuzz() {
     finish
 }
 
+# Seeds FIRST to LAST in the release build, a hundred at a time on every core; each line tells of one hundred.
+sim_seeds() {
+    local first=$1 last=$2 at
+    for ((at = first; at <= last; at += 100)); do
+        printf -- '--seeds %d --first %d\n' $((last - at < 99 ? last - at + 1 : 100)) "$at"
+    done | xargs -P "$jobs" -L 1 build/release/tests/sim_run
+}
+
 mode_sim() {
     local seeds=${1:-} first=${2:-1}
-    [[ $seeds =~ ^[0-9]+$ && $first =~ ^[0-9]+$ ]] || die "sim needs a number of seeds, and a first seed if not 1"
+    [[ $seeds =~ ^[0-9]+$ && $first =~ ^[0-9]+$ && $seeds -gt 0 ]] || die "sim needs a number of seeds, and a first seed if not 1"
     install_packages
-    build_or_stop dev
-    step "simulator, seeds $first to $((first + seeds - 1))" \
-        "${fixed_layout[@]}" build/dev/tests/sim_run --seeds "$seeds" --first "$first"
+    build_or_stop release
+    step "simulator, seeds $first to $((first + seeds - 1))" sim_seeds "$first" $((first + seeds - 1))
     finish
 }
 
