@@ -21,13 +21,23 @@ enum dol_err apply_body_row_put(MDB_cursor *mc, enum index_table table, struct b
     return table_put(mc, table, key, parts, 2);
 }
 
-/* A record takes the place of the one that a row was of (old NULL: of none). */
-static enum dol_err supersede(struct apply *a, const struct body_row *old, const struct pending_record *rec)
+/* A record takes the place of the one that the key's row is of, if there is a row: then *known. */
+static enum dol_err supersede(struct apply *a, enum index_table table, struct bytes key,
+                              const struct pending_record *rec, bool *known)
 {
-    enum dol_err err = apply_live(a, &rec->place, LIVE_MORE);
-    if (err == DOL_OK && old != NULL)
-        err = apply_live(a, &old->place, LIVE_LESS);
-    return err == DOL_OK && old != NULL ? apply_bury(a, &old->place, old->lsn, rec->kind, NULL, NULL) : err;
+    struct bytes payload;
+    struct body_row old;
+    enum dol_err err = table_get(a->cursors[table], table, key, &payload);
+    *known = err == DOL_OK;
+    if (*known)
+        err = body_row_decode(payload, &old);
+    else if (err == DOL_ENOTFOUND)
+        err = DOL_OK;
+    if (err == DOL_OK)
+        err = apply_live(a, &rec->place, LIVE_MORE);
+    if (err == DOL_OK && *known)
+        err = apply_live(a, &old.place, LIVE_LESS);
+    return err == DOL_OK && *known ? apply_bury(a, &old.place, old.lsn, rec->kind, NULL, NULL) : err;
 }
 
 /* ---- buckets ---- */
@@ -45,8 +55,7 @@ static enum dol_err name_delete(struct apply *a, struct bytes name, struct bytes
 static enum dol_err apply_bucket(struct apply *a, const struct pending_record *rec)
 {
     struct bucket_body b;
-    struct bytes payload;
-    struct body_row old;
+    bool known;
     enum dol_err err = bucket_body_decode(rec->payload, &b);
     if (err != DOL_OK)
         return err;
@@ -54,14 +63,7 @@ static enum dol_err apply_bucket(struct apply *a, const struct pending_record *r
     be64_put(key, b.id);
     struct bytes id = bytes_of(key, sizeof key);
     const struct body_row row = {.lsn = rec->lsn, .place = rec->place, .body = rec->payload};
-    err = table_get(a->cursors[TABLE_BUCKETS], TABLE_BUCKETS, id, &payload);
-    bool known = err == DOL_OK;
-    if (known)
-        err = body_row_decode(payload, &old);
-    else if (err == DOL_ENOTFOUND)
-        err = DOL_OK;
-    if (err == DOL_OK)
-        err = supersede(a, known ? &old : NULL, rec);
+    err = supersede(a, TABLE_BUCKETS, id, rec, &known);
     if (err != DOL_OK)
         return err;
     a->state.buckets += !known;
@@ -106,8 +108,7 @@ static enum dol_err apply_bucket_delete(struct apply *a, const struct pending_re
 static enum dol_err apply_setting(struct apply *a, const struct pending_record *rec)
 {
     struct setting_body s;
-    struct bytes payload;
-    struct body_row old;
+    bool known;
     uint8_t buffer[TABLE_KEY_BYTES_MAX];
     enum dol_err err = setting_body_decode(rec->payload, &s);
     if (err != DOL_OK)
@@ -115,14 +116,7 @@ static enum dol_err apply_setting(struct apply *a, const struct pending_record *
     struct bytes key = setting_key(buffer, rec->kind, s.name);
     const struct body_row row = {
         .flags = s.value.data == NULL ? BODY_ROW_REMOVED : 0, .lsn = rec->lsn, .place = rec->place, .body = s.value};
-    err = table_get(a->cursors[TABLE_SETTINGS], TABLE_SETTINGS, key, &payload);
-    bool known = err == DOL_OK;
-    if (known)
-        err = body_row_decode(payload, &old);
-    else if (err == DOL_ENOTFOUND)
-        err = DOL_OK;
-    if (err == DOL_OK)
-        err = supersede(a, known ? &old : NULL, rec);
+    err = supersede(a, TABLE_SETTINGS, key, rec, &known);
     return err == DOL_OK ? apply_body_row_put(a->cursors[TABLE_SETTINGS], TABLE_SETTINGS, key, &row) : err;
 }
 

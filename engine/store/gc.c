@@ -78,26 +78,14 @@ static enum dol_err settle(struct gc *gc)
     return err;
 }
 
-struct audit_job {
-    struct index *index;
-    enum dol_err err;
-};
-
-static void audit_run(void *arg)
-{
-    struct audit_job *job = arg;
-    job->err = index_audit(job->index);
-}
-
 /* Once per run: an index that has lain about, or that a crash has left, is not believed unseen (rule 8). */
 static enum dol_err audit(struct gc *gc)
 {
-    struct audit_job job = {gc->store->index, DOL_OK};
     if (gc->audited)
         return DOL_OK;
-    offload_run(audit_run, &job);
-    gc->audited = job.err == DOL_OK;
-    return job.err;
+    enum dol_err err = store_audit_index(gc->store);
+    gc->audited = err == DOL_OK;
+    return err;
 }
 
 struct shown_job {

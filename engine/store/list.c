@@ -5,6 +5,16 @@
 #include "list_fold.h"
 #include "store_impl.h"
 
+enum dol_err list_view_begin(struct store *s, struct bytes bucket, struct bytes prefix, struct bytes after,
+                             struct bucket_ref *ref, struct index_view **view)
+{
+    *view = NULL;
+    enum dol_err err = store_bucket_ref(s, bucket, ref);
+    if (err == DOL_OK && after.len > OBJECT_KEY_BYTES_MAX)
+        err = DOL_EINVAL;
+    return err == DOL_OK && prefix.len <= OBJECT_KEY_BYTES_MAX ? index_view_begin(s->index, view) : err;
+}
+
 struct lister {
     const struct list_request *req;
     struct list_scope scope;
@@ -73,14 +83,8 @@ enum dol_err store_object_list(struct store *s, const struct list_request *req, 
     struct lister l = {.req = req, .scope = {req->prefix, req->delimiter}};
     *truncated = false;
     *last_len = 0;
-    enum dol_err err = store_bucket_ref(s, req->bucket, &l.bucket);
-    if (err == DOL_OK && req->after.len > OBJECT_KEY_BYTES_MAX)
-        err = DOL_EINVAL;
-    if (err == DOL_OK && req->prefix.len > OBJECT_KEY_BYTES_MAX)
-        return DOL_OK; /* no key is that long */
-    if (err == DOL_OK)
-        err = index_view_begin(s->index, &l.view);
-    if (err != DOL_OK)
+    enum dol_err err = list_view_begin(s, req->bucket, req->prefix, req->after, &l.bucket, &l.view);
+    if (err != DOL_OK || l.view == NULL)
         return err;
     err = list_page(&l, fn, arg, truncated, last, last_len);
     index_view_end(l.view);

@@ -292,34 +292,23 @@ static enum dol_err collect(struct scrub *scrub, struct slab_ids *all)
     return err == DOL_ENOTFOUND ? DOL_OK : err;
 }
 
-struct audit_job {
-    struct index *index;
-    enum dol_err err;
-};
-
-static void audit_run(void *arg)
-{
-    struct audit_job *job = arg;
-    job->err = index_audit(job->index);
-}
-
 /* The index against itself: references, and the books of slabs. One that stays busy is asked in the next pass. */
 static enum dol_err audit(struct scrub *scrub)
 {
-    struct audit_job job = {scrub->store->index, DOL_OK};
-    bool unsure = index_is_unsure(job.index);
+    enum dol_err err = DOL_OK;
+    bool unsure = index_is_unsure(scrub->store->index);
     for (unsigned i = 0; i < SCRUB_AUDIT_TRIES && !unsure; i++) {
-        offload_run(audit_run, &job);
-        if (job.err != DOL_EBUSY || atomic_load(&scrub->stopping))
+        err = store_audit_index(scrub->store);
+        if (err != DOL_EBUSY || atomic_load(&scrub->stopping))
             break;
         fiber_sleep(SCRUB_AUDIT_WAIT_NS);
     }
     pthread_mutex_lock(&scrub->lock);
     bool told = scrub->status.now.found[SCRUB_INDEX] > 0;
-    if ((unsure || job.err == DOL_ECORRUPT) && !told)
+    if ((unsure || err == DOL_ECORRUPT) && !told)
         add_found(&scrub->status, SCRUB_INDEX, 1);
     pthread_mutex_unlock(&scrub->lock);
-    return job.err == DOL_EBUSY || job.err == DOL_ECORRUPT ? DOL_OK : job.err;
+    return err == DOL_EBUSY || err == DOL_ECORRUPT ? DOL_OK : err;
 }
 
 static enum dol_err pass(struct scrub *scrub)

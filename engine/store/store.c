@@ -41,6 +41,24 @@ enum dol_err store_commit_index(struct store *s)
     return job.err;
 }
 
+struct audit_job {
+    struct index *index;
+    enum dol_err err;
+};
+
+static void audit_run(void *arg)
+{
+    struct audit_job *job = arg;
+    job->err = index_audit(job->index);
+}
+
+enum dol_err store_audit_index(struct store *s)
+{
+    struct audit_job job = {s->index, DOL_OK};
+    offload_run(audit_run, &job);
+    return job.err;
+}
+
 static void committer_main(void *arg)
 {
     struct store *s = arg;

@@ -81,6 +81,8 @@ void store_put_slot_give(struct store *s, struct pin *pin);
 DOL_MUST_CHECK enum dol_err store_append(struct store *s, struct append_group *group);
 /* [await] Applies what is published, up to the bound. */
 DOL_MUST_CHECK enum dol_err store_commit_index(struct store *s);
+/* [await] index_audit() on an offload thread. */
+DOL_MUST_CHECK enum dol_err store_audit_index(struct store *s);
 /* [await] Waits while more than STORE_PENDING_BYTES_MAX are unapplied. EBUSY when that lasts. */
 DOL_MUST_CHECK enum dol_err store_wait_for_index(struct store *s);
 
@@ -111,6 +113,11 @@ DOL_MUST_CHECK enum dol_err store_bucket_ref(struct store *s, struct bytes name,
  * one asked for. ENOTFOUND, as pool_read_record(). */
 DOL_MUST_CHECK enum dol_err store_read_chunk(struct store *s, uint8_t kind, const struct sha256 *hash,
                                              struct record_read *out);
+
+/* The view that a page of a listing is read in, and the bucket's; *view NULL: no key has a prefix so long. ENOBUCKET;
+ * EINVAL: it begins behind what is longer than any key. */
+DOL_MUST_CHECK enum dol_err list_view_begin(struct store *s, struct bytes bucket, struct bytes prefix,
+                                            struct bytes after, struct bucket_ref *ref, struct index_view **view);
 
 /* versioning: of its bucket, which decides what its version is called. */
 void store_object_info_fill(const struct manifest *m, uint8_t versioning, struct object_info *out);

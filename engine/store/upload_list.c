@@ -8,7 +8,7 @@ struct upload_lister {
     const struct upload_list_request *req;
     struct list_scope scope;
     struct index_view *view;
-    uint64_t bucket;
+    struct bucket_ref bucket;
     struct list_position at;
     bool behind_id; /* at.key: its uploads behind `id` count */
     struct upload_id id;
@@ -34,7 +34,7 @@ static enum dol_err next(struct upload_lister *l, struct upload_body *u)
         .key = list_position_key(&l->at), .inclusive = l->at.inclusive, .id = l->behind_id ? l->id.b : NULL};
     if (l->at.at_end)
         return DOL_ENOTFOUND;
-    enum dol_err err = index_upload_next(l->view, l->bucket, &after, &o);
+    enum dol_err err = index_upload_next(l->view, l->bucket.id, &after, &o);
     if (err == DOL_OK)
         err = upload_body_decode(o.body, u);
     if (err == DOL_OK && !list_has_prefix(u->key, l->scope.prefix))
@@ -80,14 +80,8 @@ enum dol_err store_upload_list(struct store *s, const struct upload_list_request
 {
     struct upload_lister l = {.req = req, .scope = {req->prefix, req->delimiter}};
     *truncated = false;
-    enum dol_err err = store_bucket_id(s, req->bucket, &l.bucket);
-    if (err == DOL_OK && req->after_key.len > OBJECT_KEY_BYTES_MAX)
-        err = DOL_EINVAL;
-    if (err == DOL_OK && req->prefix.len > OBJECT_KEY_BYTES_MAX)
-        return DOL_OK; /* no key is that long */
-    if (err == DOL_OK)
-        err = index_view_begin(s->index, &l.view);
-    if (err != DOL_OK)
+    enum dol_err err = list_view_begin(s, req->bucket, req->prefix, req->after_key, &l.bucket, &l.view);
+    if (err != DOL_OK || l.view == NULL)
         return err;
     err = list_page(&l, fn, arg, truncated);
     index_view_end(l.view);

@@ -113,14 +113,8 @@ enum dol_err store_version_list(struct store *s, const struct version_list_reque
 {
     struct version_lister l = {.req = req, .scope = {req->prefix, req->delimiter}};
     *truncated = false;
-    enum dol_err err = store_bucket_ref(s, req->bucket, &l.bucket);
-    if (err == DOL_OK && req->after_key.len > OBJECT_KEY_BYTES_MAX)
-        err = DOL_EINVAL;
-    if (err == DOL_OK && req->prefix.len > OBJECT_KEY_BYTES_MAX)
-        return DOL_OK; /* no key is that long */
-    if (err == DOL_OK)
-        err = index_view_begin(s->index, &l.view);
-    if (err != DOL_OK)
+    enum dol_err err = list_view_begin(s, req->bucket, req->prefix, req->after_key, &l.bucket, &l.view);
+    if (err != DOL_OK || l.view == NULL)
         return err;
     err = list_page(&l, fn, arg, truncated);
     index_view_end(l.view);
