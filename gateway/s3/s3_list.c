@@ -18,8 +18,7 @@
 #include <stdio.h>
 
 struct list_entry {
-    struct list_entry *next;
-    struct bytes name; /* key or common prefix */
+    struct s3_page_entry entry; /* first: of a chain */
     uint64_t size;
     int64_t mtime_ns;
     struct etag etag;
@@ -27,12 +26,6 @@ struct list_entry {
     uint8_t checksum_alg;
     uint8_t checksum_type;
     uint8_t storage_class;
-};
-
-struct list_chain {
-    struct list_entry *first;
-    struct list_entry *last;
-    unsigned count;
 };
 
 struct list_page {
@@ -47,8 +40,8 @@ struct list_page {
     const struct bytes *start_after; /* V2; NULL: not given */
     const struct bytes *token;       /* V2; NULL: not given */
     struct bytes after;              /* where to begin */
-    struct list_chain objects;
-    struct list_chain prefixes;
+    struct s3_page_chain objects;
+    struct s3_page_chain prefixes;
     struct bytes owner_seen; /* most pages have one owner: copied once */
     bool arena_full;
     bool truncated;
@@ -101,11 +94,11 @@ static enum s3_error list_read(struct list_page *page)
 static bool list_add(void *arg, struct bytes key_or_prefix, const struct object_info *info)
 {
     struct list_page *page = arg;
-    struct list_chain *chain = info != NULL ? &page->objects : &page->prefixes;
+    struct s3_page_chain *chain = info != NULL ? &page->objects : &page->prefixes;
     struct list_entry *e = arena_alloc(page->rq->arena, sizeof *e);
-    bool kept = e != NULL && s3_page_copy(page->rq, key_or_prefix, &e->name);
-    if (kept && info != NULL && page->with_owner && !bytes_equal(info->owner, page->owner_seen))
-        kept = s3_page_copy(page->rq, info->owner, &page->owner_seen);
+    bool kept = e != NULL && s3_page_copy(page->rq, key_or_prefix, &e->entry.name);
+    if (kept && info != NULL && page->with_owner)
+        kept = s3_page_copy_seen(page->rq, info->owner, &page->owner_seen);
     if (!kept) {
         page->arena_full = true;
         return false;
@@ -119,12 +112,7 @@ static bool list_add(void *arg, struct bytes key_or_prefix, const struct object_
         e->checksum_type = info->checksum.type;
         e->storage_class = info->storage_class;
     }
-    if (chain->last != NULL)
-        chain->last->next = e;
-    else
-        chain->first = e;
-    chain->last = e;
-    chain->count++;
+    s3_page_append(chain, &e->entry);
     return true;
 }
 
@@ -171,7 +159,7 @@ static void list_write_object(struct xml_writer *w, const struct list_page *page
     s3_etag_format(&e->etag, etag);
     snprintf(quoted, sizeof quoted, "\"%s\"", etag);
     xml_write_open(w, "Contents");
-    s3_page_write_name(w, "Key", e->name, page->url_encoded);
+    s3_page_write_name(w, "Key", e->entry.name, page->url_encoded);
     xml_write_str(w, "LastModified", date);
     xml_write_str(w, "ETag", quoted);
     if (e->checksum_alg != CHECKSUM_NONE) {
@@ -215,13 +203,9 @@ static void list_document(struct xml_writer *w, const struct s3_request *rq, con
     if (page->url_encoded)
         xml_write_str(w, "EncodingType", "url");
     xml_write_bool(w, "IsTruncated", page->truncated);
-    for (const struct list_entry *e = page->objects.first; e != NULL; e = e->next)
-        list_write_object(w, page, e);
-    for (const struct list_entry *e = page->prefixes.first; e != NULL; e = e->next) {
-        xml_write_open(w, "CommonPrefixes");
-        s3_page_write_name(w, "Prefix", e->name, page->url_encoded);
-        xml_write_close(w, "CommonPrefixes");
-    }
+    for (const struct s3_page_entry *e = page->objects.first; e != NULL; e = e->next)
+        list_write_object(w, page, (const struct list_entry *)e);
+    s3_page_write_prefixes(w, &page->prefixes, page->url_encoded);
     xml_write_close(w, "ListBucketResult");
 }
 

@@ -54,6 +54,30 @@ bool s3_page_copy(struct s3_request *rq, struct bytes from, struct bytes *to)
     return copy != NULL;
 }
 
+bool s3_page_copy_seen(struct s3_request *rq, struct bytes from, struct bytes *seen)
+{
+    return bytes_equal(from, *seen) || s3_page_copy(rq, from, seen);
+}
+
+void s3_page_append(struct s3_page_chain *chain, struct s3_page_entry *e)
+{
+    if (chain->last != NULL)
+        chain->last->next = e;
+    else
+        chain->first = e;
+    chain->last = e;
+    chain->count++;
+}
+
+void s3_page_write_prefixes(struct xml_writer *w, const struct s3_page_chain *prefixes, bool url_encoded)
+{
+    for (const struct s3_page_entry *e = prefixes->first; e != NULL; e = e->next) {
+        xml_write_open(w, "CommonPrefixes");
+        s3_page_write_name(w, "Prefix", e->name, url_encoded);
+        xml_write_close(w, "CommonPrefixes");
+    }
+}
+
 void s3_page_write_name(struct xml_writer *w, const char *element, struct bytes name, bool url_encoded)
 {
     char text[3 * PAGE_ENCODE_BYTES];

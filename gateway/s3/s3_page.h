@@ -26,6 +26,22 @@ DOL_MUST_CHECK enum s3_error s3_page_check_length(struct s3_request *rq, struct 
 
 /* Into the arena, of which enough is left for the answer itself. false: the page ends here. */
 DOL_MUST_CHECK bool s3_page_copy(struct s3_request *rq, struct bytes from, struct bytes *to);
+/* The same for what often comes several times on end: *seen is the copy, made anew when `from` is another. */
+DOL_MUST_CHECK bool s3_page_copy_seen(struct s3_request *rq, struct bytes from, struct bytes *seen);
+
+/* What the entries of every list begin with. */
+struct s3_page_entry {
+    struct s3_page_entry *next;
+    struct bytes name; /* key or common prefix */
+};
+struct s3_page_chain {
+    struct s3_page_entry *first;
+    struct s3_page_entry *last;
+    unsigned count;
+};
+void s3_page_append(struct s3_page_chain *chain, struct s3_page_entry *e);
+/* <CommonPrefixes> for each entry. */
+void s3_page_write_prefixes(struct xml_writer *w, const struct s3_page_chain *prefixes, bool url_encoded);
 
 /* A key or what is part of one. */
 void s3_page_write_name(struct xml_writer *w, const char *element, struct bytes name, bool url_encoded);

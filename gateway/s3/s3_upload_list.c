@@ -13,8 +13,7 @@
 #include "s3_upload.h"
 
 struct upload_entry {
-    struct upload_entry *next;
-    struct bytes name; /* key or common prefix */
+    struct s3_page_entry entry; /* first: of a chain */
     struct upload_id id;
     struct bytes owner;
     struct bytes initiator;
@@ -22,11 +21,6 @@ struct upload_entry {
     uint8_t checksum_alg;
     uint8_t checksum_type;
     uint8_t storage_class;
-};
-
-struct upload_chain {
-    struct upload_entry *first;
-    struct upload_entry *last;
 };
 
 struct upload_page {
@@ -39,8 +33,8 @@ struct upload_page {
     struct bytes id_marker; /* as given */
     bool has_id;            /* it counts */
     struct upload_id id;
-    struct upload_chain uploads;
-    struct upload_chain prefixes;
+    struct s3_page_chain uploads;
+    struct s3_page_chain prefixes;
     struct bytes owner_seen; /* most pages have one: copied once */
     const struct upload_entry *last;
     bool last_is_prefix;
@@ -72,7 +66,7 @@ static enum s3_error uploads_read(struct upload_page *page)
 
 static bool uploads_copy_owner(struct upload_page *page, struct bytes from, struct bytes *to)
 {
-    if (!bytes_equal(from, page->owner_seen) && !s3_page_copy(page->rq, from, &page->owner_seen))
+    if (!s3_page_copy_seen(page->rq, from, &page->owner_seen))
         return false;
     *to = page->owner_seen;
     return true;
@@ -81,9 +75,9 @@ static bool uploads_copy_owner(struct upload_page *page, struct bytes from, stru
 static bool uploads_add(void *arg, struct bytes key_or_prefix, const struct upload_info *upload)
 {
     struct upload_page *page = arg;
-    struct upload_chain *chain = upload != NULL ? &page->uploads : &page->prefixes;
+    struct s3_page_chain *chain = upload != NULL ? &page->uploads : &page->prefixes;
     struct upload_entry *e = arena_alloc(page->rq->arena, sizeof *e);
-    bool kept = e != NULL && s3_page_copy(page->rq, key_or_prefix, &e->name);
+    bool kept = e != NULL && s3_page_copy(page->rq, key_or_prefix, &e->entry.name);
     if (kept && upload != NULL)
         kept = uploads_copy_owner(page, upload->owner, &e->owner) &&
                uploads_copy_owner(page, upload->initiator, &e->initiator);
@@ -98,11 +92,7 @@ static bool uploads_add(void *arg, struct bytes key_or_prefix, const struct uplo
         e->checksum_type = upload->checksum_type;
         e->storage_class = upload->storage_class;
     }
-    if (chain->last != NULL)
-        chain->last->next = e;
-    else
-        chain->first = e;
-    chain->last = e;
+    s3_page_append(chain, &e->entry);
     page->last = e;
     page->last_is_prefix = upload == NULL;
     return true;
@@ -140,7 +130,7 @@ static void uploads_write_upload(struct xml_writer *w, const struct upload_page 
     char date[HTTP_DATE_TEXT_MAX];
     http_date_format_iso(e->created_ns, date);
     xml_write_open(w, "Upload");
-    s3_page_write_name(w, "Key", e->name, page->url_encoded);
+    s3_page_write_name(w, "Key", e->entry.name, page->url_encoded);
     uploads_write_id(w, "UploadId", &e->id);
     s3_write_owner(w, page->rq, "Initiator", e->initiator);
     s3_write_owner(w, page->rq, "Owner", e->owner);
@@ -161,7 +151,7 @@ static void uploads_document(struct xml_writer *w, const struct s3_request *rq, 
     s3_page_write_name(w, "KeyMarker", page->key_marker, page->url_encoded);
     xml_write_text(w, "UploadIdMarker", page->id_marker);
     if (page->truncated && page->last != NULL) {
-        s3_page_write_name(w, "NextKeyMarker", page->last->name, page->url_encoded);
+        s3_page_write_name(w, "NextKeyMarker", page->last->entry.name, page->url_encoded);
         if (page->last_is_prefix)
             xml_write_str(w, "NextUploadIdMarker", "");
         else
@@ -174,13 +164,9 @@ static void uploads_document(struct xml_writer *w, const struct s3_request *rq, 
         xml_write_str(w, "EncodingType", "url");
     xml_write_u64(w, "MaxUploads", page->max_uploads);
     xml_write_bool(w, "IsTruncated", page->truncated);
-    for (const struct upload_entry *e = page->uploads.first; e != NULL; e = e->next)
-        uploads_write_upload(w, page, e);
-    for (const struct upload_entry *e = page->prefixes.first; e != NULL; e = e->next) {
-        xml_write_open(w, "CommonPrefixes");
-        s3_page_write_name(w, "Prefix", e->name, page->url_encoded);
-        xml_write_close(w, "CommonPrefixes");
-    }
+    for (const struct s3_page_entry *e = page->uploads.first; e != NULL; e = e->next)
+        uploads_write_upload(w, page, (const struct upload_entry *)e);
+    s3_page_write_prefixes(w, &page->prefixes, page->url_encoded);
     xml_write_close(w, "ListMultipartUploadsResult");
 }
 

@@ -16,8 +16,7 @@
 #include <stdio.h>
 
 struct version_entry {
-    struct version_entry *next;
-    struct bytes name; /* key or common prefix */
+    struct s3_page_entry entry; /* first: of a chain */
     struct version_id id;
     bool is_latest;
     bool delete_marker;
@@ -30,11 +29,6 @@ struct version_entry {
     uint8_t storage_class;
 };
 
-struct version_chain {
-    struct version_entry *first;
-    struct version_entry *last;
-};
-
 struct version_page {
     struct s3_request *rq;
     bool url_encoded;
@@ -45,8 +39,8 @@ struct version_page {
     struct bytes id_marker; /* as given */
     bool has_id;            /* it counts */
     struct version_id id;
-    struct version_chain versions; /* delete markers among them */
-    struct version_chain prefixes;
+    struct s3_page_chain versions; /* delete markers among them */
+    struct s3_page_chain prefixes;
     struct bytes owner_seen; /* most pages have one: copied once */
     const struct version_entry *last;
     bool last_is_prefix;
@@ -96,26 +90,22 @@ static void entry_fill(struct version_entry *e, const struct object_info *info, 
 static bool versions_add(void *arg, struct bytes key_or_prefix, const struct object_info *info, bool is_latest)
 {
     struct version_page *page = arg;
-    struct version_chain *chain = info != NULL ? &page->versions : &page->prefixes;
+    struct s3_page_chain *chain = info != NULL ? &page->versions : &page->prefixes;
     struct version_entry *e = arena_alloc(page->rq->arena, sizeof *e);
     bool kept = e != NULL;
-    if (kept && page->last != NULL && info != NULL && bytes_equal(key_or_prefix, page->last->name))
-        e->name = page->last->name;
+    if (kept && page->last != NULL && info != NULL && bytes_equal(key_or_prefix, page->last->entry.name))
+        e->entry.name = page->last->entry.name;
     else if (kept)
-        kept = s3_page_copy(page->rq, key_or_prefix, &e->name);
-    if (kept && info != NULL && !bytes_equal(info->owner, page->owner_seen))
-        kept = s3_page_copy(page->rq, info->owner, &page->owner_seen);
+        kept = s3_page_copy(page->rq, key_or_prefix, &e->entry.name);
+    if (kept && info != NULL)
+        kept = s3_page_copy_seen(page->rq, info->owner, &page->owner_seen);
     if (!kept) {
         page->arena_full = true;
         return false;
     }
     if (info != NULL)
         entry_fill(e, info, is_latest, page->owner_seen);
-    if (chain->last != NULL)
-        chain->last->next = e;
-    else
-        chain->first = e;
-    chain->last = e;
+    s3_page_append(chain, &e->entry);
     page->last = e;
     page->last_is_prefix = info == NULL;
     return true;
@@ -169,7 +159,7 @@ static void versions_write_entry(struct xml_writer *w, const struct version_page
     char date[HTTP_DATE_TEXT_MAX];
     http_date_format_iso(e->mtime_ns, date);
     xml_write_open(w, element);
-    s3_page_write_name(w, "Key", e->name, page->url_encoded);
+    s3_page_write_name(w, "Key", e->entry.name, page->url_encoded);
     versions_write_id(w, "VersionId", &e->id);
     xml_write_bool(w, "IsLatest", e->is_latest);
     xml_write_str(w, "LastModified", date);
@@ -185,7 +175,7 @@ static void versions_write_position(struct xml_writer *w, const struct version_p
     xml_write_text(w, "VersionIdMarker", page->id_marker);
     if (!page->truncated || page->last == NULL)
         return;
-    s3_page_write_name(w, "NextKeyMarker", page->last->name, page->url_encoded);
+    s3_page_write_name(w, "NextKeyMarker", page->last->entry.name, page->url_encoded);
     if (!page->last_is_prefix)
         versions_write_id(w, "NextVersionIdMarker", &page->last->id);
 }
@@ -203,13 +193,9 @@ static void versions_document(struct xml_writer *w, const struct s3_request *rq,
     if (page->url_encoded)
         xml_write_str(w, "EncodingType", "url");
     xml_write_bool(w, "IsTruncated", page->truncated);
-    for (const struct version_entry *e = page->versions.first; e != NULL; e = e->next)
-        versions_write_entry(w, page, e);
-    for (const struct version_entry *e = page->prefixes.first; e != NULL; e = e->next) {
-        xml_write_open(w, "CommonPrefixes");
-        s3_page_write_name(w, "Prefix", e->name, page->url_encoded);
-        xml_write_close(w, "CommonPrefixes");
-    }
+    for (const struct s3_page_entry *e = page->versions.first; e != NULL; e = e->next)
+        versions_write_entry(w, page, (const struct version_entry *)e);
+    s3_page_write_prefixes(w, &page->prefixes, page->url_encoded);
     xml_write_close(w, "ListVersionsResult");
 }
 
