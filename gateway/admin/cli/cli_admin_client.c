@@ -123,6 +123,27 @@ bool cli_pool_option(struct options *o, const struct option_item *item, enum cli
     return true;
 }
 
+enum cli_exit cli_parse(int argc, char **argv, const char *const *flags, cli_take_fn *take, void *arg)
+{
+    struct option_cursor cursor = {.argc = argc, .argv = argv};
+    struct option_item item;
+    enum cli_exit result = CLI_OK;
+    while (result == CLI_OK) {
+        switch (option_next(&cursor, flags, &item)) {
+        case OPTION_END:
+            return CLI_OK;
+        case OPTION_WORD:
+            return cli_wrong("'%s' is not an option.", item.value);
+        case OPTION_NO_VALUE:
+            return cli_wrong("--%s: the value is missing, or there is one where none belongs.", item.name);
+        case OPTION_NAMED:
+            result = take(arg, &item);
+            break;
+        }
+    }
+    return result;
+}
+
 enum cli_exit cli_pool_check(const struct options *o)
 {
     if (o->dev != NULL || o->config != NULL)

@@ -21,8 +21,9 @@ struct create {
     enum dol_err err;
 };
 
-static enum cli_exit set_option(struct create *c, const struct option_item *item)
+static enum cli_exit set_option(void *arg, const struct option_item *item)
 {
+    struct create *c = arg;
     struct devdir_geometry *g = &c->geometry;
     enum cli_exit result = CLI_OK;
     const char *name = item->name;
@@ -104,23 +105,8 @@ static enum cli_exit check(struct create *c)
 static enum cli_exit parse(struct create *c, int argc, char **argv)
 {
     static const char *const flags[] = {"no-encryption", "force", NULL};
-    struct option_cursor cursor = {.argc = argc, .argv = argv};
-    struct option_item item;
-    enum cli_exit result = CLI_OK;
-    while (result == CLI_OK) {
-        switch (option_next(&cursor, flags, &item)) {
-        case OPTION_END:
-            return check(c);
-        case OPTION_WORD:
-            return cli_wrong("'%s' is not an option.", item.value);
-        case OPTION_NO_VALUE:
-            return cli_wrong("--%s: the value is missing, or there is one where none belongs.", item.name);
-        case OPTION_NAMED:
-            result = set_option(c, &item);
-            break;
-        }
-    }
-    return result;
+    enum cli_exit result = cli_parse(argc, argv, flags, set_option, c);
+    return result == CLI_OK ? check(c) : result;
 }
 
 /* Fiber. */

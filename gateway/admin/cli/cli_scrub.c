@@ -7,6 +7,7 @@
 
 struct request {
     struct options options;
+    enum cli_scrub_verb verb;
     bool json;
     bool has_bandwidth;
     uint64_t bandwidth;
@@ -19,12 +20,13 @@ static bool parse_bandwidth(struct request *r, const char *value)
     return strcmp(value, "0") == 0 || option_parse_size(value, &r->bandwidth);
 }
 
-static enum cli_exit take_option(struct request *r, const struct option_item *item, enum cli_scrub_verb verb)
+static enum cli_exit take_option(void *arg, const struct option_item *item)
 {
+    struct request *r = arg;
     enum cli_exit result = CLI_OK;
-    if (verb == CLI_SCRUB_STATUS && strcmp(item->name, "json") == 0)
+    if (r->verb == CLI_SCRUB_STATUS && strcmp(item->name, "json") == 0)
         r->json = true;
-    else if (verb == CLI_SCRUB_START && strcmp(item->name, "bandwidth") == 0)
+    else if (r->verb == CLI_SCRUB_START && strcmp(item->name, "bandwidth") == 0)
         result = parse_bandwidth(r, item->value)
                      ? CLI_OK
                      : cli_wrong("--bandwidth %s: not a size. Give bytes a second like 64M or 1G; 0: no limit.",
@@ -34,26 +36,11 @@ static enum cli_exit take_option(struct request *r, const struct option_item *it
     return result;
 }
 
-static enum cli_exit parse(struct request *r, int argc, char **argv, enum cli_scrub_verb verb)
+static enum cli_exit parse(struct request *r, int argc, char **argv)
 {
     static const char *const flags[] = {"json", NULL};
-    struct option_cursor cursor = {.argc = argc, .argv = argv};
-    struct option_item item;
-    enum cli_exit result = CLI_OK;
-    while (result == CLI_OK) {
-        switch (option_next(&cursor, flags, &item)) {
-        case OPTION_END:
-            return cli_pool_check(&r->options);
-        case OPTION_WORD:
-            return cli_wrong("'%s' is not an option.", item.value);
-        case OPTION_NO_VALUE:
-            return cli_wrong("--%s: the value is missing, or there is one where none belongs.", item.name);
-        case OPTION_NAMED:
-            result = take_option(r, &item, verb);
-            break;
-        }
-    }
-    return result;
+    enum cli_exit result = cli_parse(argc, argv, flags, take_option, r);
+    return result == CLI_OK ? cli_pool_check(&r->options) : result;
 }
 
 /* ---- as a person reads it ---- */
@@ -162,10 +149,10 @@ static enum cli_exit print_status(const json_t *doc)
 
 /* ---- the verbs ---- */
 
-static enum cli_exit ask(const struct request *r, enum cli_scrub_verb verb, unsigned *status, char **body)
+static enum cli_exit ask(const struct request *r, unsigned *status, char **body)
 {
     char target[96] = "/v1/scrub/start";
-    switch (verb) {
+    switch (r->verb) {
     case CLI_SCRUB_START:
         if (r->has_bandwidth)
             snprintf(target, sizeof target, "/v1/scrub/start?bandwidth=%" PRIu64, r->bandwidth);
@@ -178,7 +165,7 @@ static enum cli_exit ask(const struct request *r, enum cli_scrub_verb verb, unsi
     return cli_admin_ask(&r->options, "GET", "/v1/scrub", status, body);
 }
 
-static enum cli_exit show(const struct request *r, enum cli_scrub_verb verb, unsigned status, const char *body)
+static enum cli_exit show(const struct request *r, unsigned status, const char *body)
 {
     if (status == 409 || status == 503) {
         cli_say(status == 409 ? "a scrub is under way. 'dolmen scrub status' shows it." : "dolmend is stopping.");
@@ -194,7 +181,7 @@ static enum cli_exit show(const struct request *r, enum cli_scrub_verb verb, uns
         result = CLI_FAILED;
     } else if (r->json) {
         fputs(body, stdout);
-    } else if (verb == CLI_SCRUB_START) {
+    } else if (r->verb == CLI_SCRUB_START) {
         printf("A scrub has begun. 'dolmen scrub status' shows how it goes.\n");
     } else {
         result = print_status(doc);
@@ -205,15 +192,15 @@ static enum cli_exit show(const struct request *r, enum cli_scrub_verb verb, uns
 
 enum cli_exit cli_scrub(int argc, char **argv, enum cli_scrub_verb verb)
 {
-    struct request r = {.json = false};
+    struct request r = {.verb = verb};
     unsigned status = 0;
     char *body = NULL;
     options_init(&r.options);
-    enum cli_exit result = parse(&r, argc, argv, verb);
+    enum cli_exit result = parse(&r, argc, argv);
     if (result == CLI_OK)
-        result = ask(&r, verb, &status, &body);
+        result = ask(&r, &status, &body);
     if (result == CLI_OK)
-        result = show(&r, verb, status, body);
+        result = show(&r, status, body);
     free(body);
     options_fini(&r.options);
     return result;

@@ -9,29 +9,22 @@ struct request {
     bool json;
 };
 
+static enum cli_exit take_option(void *arg, const struct option_item *item)
+{
+    struct request *r = arg;
+    enum cli_exit result = CLI_OK;
+    if (strcmp(item->name, "json") == 0)
+        r->json = true;
+    else if (!cli_pool_option(&r->options, item, &result))
+        result = cli_wrong("--%s: no such option.", item->name);
+    return result;
+}
+
 static enum cli_exit parse(struct request *r, int argc, char **argv)
 {
     static const char *const flags[] = {"json", NULL};
-    struct option_cursor cursor = {.argc = argc, .argv = argv};
-    struct option_item item;
-    enum cli_exit result = CLI_OK;
-    while (result == CLI_OK) {
-        switch (option_next(&cursor, flags, &item)) {
-        case OPTION_END:
-            return cli_pool_check(&r->options);
-        case OPTION_WORD:
-            return cli_wrong("'%s' is not an option.", item.value);
-        case OPTION_NO_VALUE:
-            return cli_wrong("--%s: the value is missing, or there is one where none belongs.", item.name);
-        case OPTION_NAMED:
-            if (strcmp(item.name, "json") == 0)
-                r->json = true;
-            else if (!cli_pool_option(&r->options, &item, &result))
-                return cli_wrong("--%s: no such option.", item.name);
-            break;
-        }
-    }
-    return result;
+    enum cli_exit result = cli_parse(argc, argv, flags, take_option, r);
+    return result == CLI_OK ? cli_pool_check(&r->options) : result;
 }
 
 enum cli_exit cli_pool_status(int argc, char **argv)
