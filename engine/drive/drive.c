@@ -90,7 +90,7 @@ enum dol_err drive_write(struct drive *d, uint64_t offset, const void *buf, size
     return op.err;
 }
 
-enum dol_err drive_prepare(struct drive *d, uint64_t offset, uint64_t len)
+enum dol_err drive_prepare(struct drive *d, uint64_t offset, uint64_t len, enum drive_preparation how)
 {
     dol_assert_magic(d, DRIVE_MAGIC);
     dol_assert(is_aligned(offset, NULL, len));
@@ -100,10 +100,12 @@ enum dol_err drive_prepare(struct drive *d, uint64_t offset, uint64_t len)
         return DOL_EINVAL;
     if (len == 0 || d->ops->prepare == NULL)
         return DOL_OK;
-    enum dol_err err = d->ops->prepare(d, offset, len);
-    if (err == DOL_OK)
-        count(&d->counters.prepared_bytes, len);
-    return err;
+    return d->ops->prepare(d, offset, len, how);
+}
+
+void drive_count_prepared(struct drive *d, uint64_t bytes)
+{
+    count(&d->counters.prepared_bytes, bytes);
 }
 
 void drive_count_bad_unit(struct drive *d)

@@ -21,7 +21,7 @@ void drive_fd_close(struct drive *d);
 enum dol_err drive_err_of_errno(int error);
 
 /* prepare() of files; devices have none. */
-enum dol_err drive_file_prepare(struct drive *d, uint64_t offset, uint64_t len);
+enum dol_err drive_file_prepare(struct drive *d, uint64_t offset, uint64_t len, enum drive_preparation how);
 
 /* Size of a device, a multiple of 4096. May block. EUNSUPPORTED: its logical blocks are larger than 4096 bytes; logged.
  * EIO. */

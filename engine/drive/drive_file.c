@@ -2,9 +2,9 @@
  * Drives that are regular files: creating one, and zero-filling a range ahead of its use.
  *
  * On ext4 and XFS a durable write into a hole or an unwritten extent commits the journal; into a range that was written
- * before, it is a plain overwrite. So prepare() allocates, writes zeros, and syncs once; until then the range's content
- * is undefined. A range that is written already, in a file that was filled at its creation or by a slab that is gone,
- * needs nothing.
+ * before, it is a plain overwrite. So prepare() allocates and, when asked, writes zeros and syncs once; until then the
+ * range's content is undefined. A range that is written already, in a file that was filled at its creation or by a slab
+ * that is gone, needs nothing.
  *
  * The zeros go through the loop's ring, one write at a time: a prepare lasts many milliseconds, and the offload threads
  * have others to serve.
@@ -95,20 +95,23 @@ static int sync_data(int fd)
     return io.result < 0 ? -io.result : 0;
 }
 
-enum dol_err drive_file_prepare(struct drive *d, uint64_t offset, uint64_t len)
+enum dol_err drive_file_prepare(struct drive *d, uint64_t offset, uint64_t len, enum drive_preparation how)
 {
     struct allocate_job job = {.fd = container_of(d, struct drive_fd, drive)->fd, .offset = offset, .len = len};
     offload_run(run_allocate, &job);
     if (job.written)
         return DOL_OK;
     int error = job.error;
-    if (error == 0)
+    if (error == 0 && how == DRIVE_WRITTEN) {
         error = write_zeros(job.fd, offset, len);
-    if (error == 0)
-        error = sync_data(job.fd);
+        if (error == 0)
+            error = sync_data(job.fd);
+        if (error == 0)
+            drive_count_prepared(d, len);
+    }
     if (error == 0)
         return DOL_OK;
-    log_error("drive", "zero-filling failed drive=%s offset=%llu bytes=%llu error=%s", d->name,
+    log_error("drive", "space can't be prepared drive=%s offset=%llu bytes=%llu error=%s", d->name,
               (unsigned long long)offset, (unsigned long long)len, strerrorname_np(error));
     return drive_err_of_errno(error);
 }

@@ -16,4 +16,6 @@ void drive_init(struct drive *d, const struct drive_ops *ops, const char *name, 
 /* Ends an operation that read_start or write_start took on: result, counters, join. On the loop that started it. */
 void drive_op_finish(struct drive *d, struct drive_op *op, enum drive_dir dir, size_t len, enum dol_err err);
 
+void drive_count_prepared(struct drive *d, uint64_t bytes);
+
 #endif

@@ -173,7 +173,7 @@ static void sim_write_start(struct drive *d, struct drive_op *op, uint64_t offse
 }
 
 /* A part is zeroed before and a part after the wait: a crash finds it half done. */
-static enum dol_err sim_prepare(struct drive *d, uint64_t offset, uint64_t len)
+static enum dol_err sim_prepare(struct drive *d, uint64_t offset, uint64_t len, enum drive_preparation how)
 {
     struct drive_sim *sim = container_of(d, struct drive_sim, drive);
     struct sim_medium *m = sim->medium;
@@ -188,6 +188,8 @@ static enum dol_err sim_prepare(struct drive *d, uint64_t offset, uint64_t len)
     if (m->removed)
         return DOL_EIO;
     sim_medium_zero(m, offset + first, len - first);
+    if (how == DRIVE_WRITTEN)
+        drive_count_prepared(d, len);
     return DOL_OK;
 }
 

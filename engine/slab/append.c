@@ -123,6 +123,8 @@ enum dol_err appender_write_row(struct appender *a, uint8_t row_flags)
 
     slab->rows++;
     slab->end_block += h.unit_blocks;
+    if (row_flags == 0) /* what clients make of it */
+        a->unit_blocks_sum += h.unit_blocks - a->unit_blocks_sum / APPEND_UNITS_AVERAGED;
     slab->last_table = a->row.table;
     a->unproven = a->packed_count > 0;
     for (unsigned i = 0; i < a->packed_count; i++)
@@ -315,7 +317,7 @@ static enum dol_err open_successor(struct pool *pool, struct slab **out)
         m = healthy > m ? m : healthy - 1;
         k = healthy - m;
     }
-    return slab_open_new(pool, k, m, out);
+    return slab_open_new(pool, k, m, DRIVE_WRITTEN, out);
 }
 
 static void publish_end(struct appender *a, const struct slab *old)
@@ -748,7 +750,7 @@ static enum dol_err recovery_slab_for(struct appender *a, uint32_t data_bytes)
     if (a->slab != NULL)
         err = recovery_slab_end(a);
     if (err == DOL_OK)
-        err = slab_open_new(a->pool, a->pool->sb.k, a->pool->sb.m, &slab);
+        err = slab_open_new(a->pool, a->pool->sb.k, a->pool->sb.m, DRIVE_WRITTEN, &slab);
     return err == DOL_OK ? appender_adopt(a, slab) : err;
 }
 

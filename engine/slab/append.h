@@ -16,10 +16,13 @@
 #define APPEND_PARTS_MAX           3u
 #define APPEND_QUEUE_BYTES_MAX     (64u << 20)            /* per loop; more callers wait */
 #define APPEND_IDLE_NS             (100ull * 1000 * 1000) /* then an empty row proves the last one */
-#define APPEND_PREPARE_BYTES       (4u << 20)             /* per member: one step of preparation */
+#define APPEND_PREPARE_BYTES       (4u << 20)             /* per member: one step of writing zeros */
 #define APPEND_PREPARE_AHEAD_BYTES (16u << 20)            /* per member: steps are made until so much lies ready */
-#define APPEND_ROW_DIRECTORY_MAX   (900u << 10)           /* directory bytes of one row's records */
-#define APPEND_PLAIN_BODY_MAX      (1000u << 10) /* bodies of all kinds but chunks: they are repeated in the directory */
+/* Rows whose units are on average larger go into space that is allocated and not zero-filled. */
+#define APPEND_ZEROED_UNIT_BYTES_MAX (32u << 10)
+#define APPEND_UNITS_AVERAGED        16u
+#define APPEND_ROW_DIRECTORY_MAX     (900u << 10) /* directory bytes of one row's records */
+#define APPEND_PLAIN_BODY_MAX        (1000u << 10) /* bodies of all kinds but chunks: they are repeated in the directory */
 
 struct append_record {
     uint8_t kind;

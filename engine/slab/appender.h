@@ -39,7 +39,8 @@ struct appender {
     bool opening_next;
     enum dol_err next_err;
     struct waitq next_ready;
-    uint32_t prepared_block; /* of slab: blocks below are prepared */
+    uint32_t prepared_block;  /* of slab: blocks below are prepared */
+    uint32_t unit_blocks_sum; /* of the rows written last, fading: APPEND_UNITS_AVERAGED times the average */
     bool preparing;
     struct slab *preparing_slab;
     enum dol_err prepare_err;
@@ -51,9 +52,10 @@ struct appender {
     unsigned packed_count, packed_capacity;
 };
 
-/* [await] A new slab on the emptiest healthy drives, headers durable, extents prepared a first step. k + m as wanted.
- * EFULL, EIO. */
-DOL_MUST_CHECK enum dol_err slab_open_new(struct pool *pool, unsigned k, unsigned m, struct slab **out);
+/* [await] A new slab on the emptiest healthy drives, headers durable, extents prepared a first step in that way. k + m
+ * as wanted. EFULL, EIO. */
+DOL_MUST_CHECK enum dol_err slab_open_new(struct pool *pool, unsigned k, unsigned m, enum drive_preparation how,
+                                          struct slab **out);
 /* [await] Clears the extent headers of a slab without a valid row, then frees its extents and the slab. */
 DOL_MUST_CHECK enum dol_err slab_stamp(struct pool *pool, struct slab *slab);
 /* [await] Makes sure a->slab exists and takes a row of unit_blocks; seals a full one and goes on to the next. */

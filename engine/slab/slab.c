@@ -13,6 +13,7 @@
 struct prepare_job {
     struct drive *drive;
     uint64_t offset, len;
+    enum drive_preparation how;
     struct join *join;
     enum dol_err err;
 };
@@ -20,11 +21,12 @@ struct prepare_job {
 static void prepare_job_run(void *arg)
 {
     struct prepare_job *job = arg;
-    job->err = drive_prepare(job->drive, job->offset, job->len);
+    job->err = drive_prepare(job->drive, job->offset, job->len, job->how);
     join_done(job->join);
 }
 
-static enum dol_err prepare_members(struct pool *pool, struct slab *slab, uint32_t from, uint32_t to)
+static enum dol_err prepare_members(struct pool *pool, struct slab *slab, uint32_t from, uint32_t to,
+                                    enum drive_preparation how)
 {
     struct prepare_job jobs[FORMAT_MEMBERS_MAX];
     struct join join;
@@ -35,7 +37,10 @@ static enum dol_err prepare_members(struct pool *pool, struct slab *slab, uint32
     for (unsigned i = 0; i < members; i++) {
         jobs[i] = (struct prepare_job){pool->drives[slab->members[i].drive].drive,
                                        pool_extent_offset(pool, slab->members[i].extent, from),
-                                       (uint64_t)(to - from) * FORMAT_BLOCK_BYTES, &join, DOL_OK};
+                                       (uint64_t)(to - from) * FORMAT_BLOCK_BYTES,
+                                       how,
+                                       &join,
+                                       DOL_OK};
         join_add(&join);
         if (fiber_spawn(prepare_job_run, &jobs[i], "prepare") != DOL_OK)
             prepare_job_run(&jobs[i]);
@@ -169,14 +174,14 @@ out:
     return err;
 }
 
-static uint32_t prepare_step(const struct pool *pool, uint32_t from)
+static uint32_t prepare_step(const struct pool *pool, uint32_t from, uint32_t bytes)
 {
-    uint32_t to = from + APPEND_PREPARE_BYTES / FORMAT_BLOCK_BYTES;
+    uint32_t to = from + bytes / FORMAT_BLOCK_BYTES;
     uint32_t end = pool_extent_blocks(pool);
     return to < end ? to : end;
 }
 
-enum dol_err slab_open_new(struct pool *pool, unsigned k, unsigned m, struct slab **out)
+enum dol_err slab_open_new(struct pool *pool, unsigned k, unsigned m, enum drive_preparation how, struct slab **out)
 {
     struct slab *slab = calloc(1, sizeof *slab);
     if (slab == NULL)
@@ -196,7 +201,7 @@ enum dol_err slab_open_new(struct pool *pool, unsigned k, unsigned m, struct sla
         return err;
     }
     pool_slab_add(pool, slab);
-    err = prepare_members(pool, slab, 0, prepare_step(pool, 0));
+    err = prepare_members(pool, slab, 0, prepare_step(pool, 0, APPEND_PREPARE_BYTES), how);
     if (err != DOL_OK) {
         pool_slab_remove(pool, slab); /* nothing of it was written */
         return err;
@@ -235,7 +240,7 @@ enum dol_err appender_adopt(struct appender *a, struct slab *slab)
     if (err != DOL_OK)
         return err;
     a->slab = slab;
-    a->prepared_block = prepare_step(a->pool, 0);
+    a->prepared_block = prepare_step(a->pool, 0, APPEND_PREPARE_BYTES);
     a->unproven = false;
     a->directory.len = 0;
     a->directory.row_count = 0;
@@ -260,6 +265,17 @@ uint32_t slab_rows_limit(const struct pool *pool, const struct slab *slab)
 
 /* ---- background work of an appender: the next slab, the next step of preparation ---- */
 
+/*
+ * Zeros cost their bytes once more, and hold up the rows that go to the same files; without them each row waits for the
+ * file system's journal. So zeros pay where a row carries little.
+ */
+static enum drive_preparation preparation_of(const struct appender *a)
+{
+    return a->unit_blocks_sum > APPEND_UNITS_AVERAGED * (APPEND_ZEROED_UNIT_BYTES_MAX / FORMAT_BLOCK_BYTES)
+               ? DRIVE_ALLOCATED
+               : DRIVE_WRITTEN;
+}
+
 static void open_next_run(void *arg)
 {
     struct appender *a = arg;
@@ -267,7 +283,7 @@ static void open_next_run(void *arg)
     a->next_err = DOL_EFULL;
     uint32_t kept = a->loop < a->pool->loops ? POOL_SLABS_LAST : POOL_SLABS_LAST - 1;
     if (atomic_load(&a->pool->slabs_free) > kept)
-        a->next_err = slab_open_new(a->pool, a->pool->sb.k, a->pool->sb.m, &slab);
+        a->next_err = slab_open_new(a->pool, a->pool->sb.k, a->pool->sb.m, preparation_of(a), &slab);
     a->next = slab;
     a->opening_next = false;
     waitq_wake_all(&a->next_ready);
@@ -295,8 +311,10 @@ static void prepare_run(void *arg)
     struct slab *slab = a->preparing_slab;
     bool more = true;
     while (more) {
-        uint32_t to = prepare_step(a->pool, a->prepared_block);
-        a->prepare_err = prepare_members(a->pool, slab, a->prepared_block, to);
+        enum drive_preparation how = preparation_of(a);
+        uint32_t to = prepare_step(a->pool, a->prepared_block,
+                                   how == DRIVE_WRITTEN ? APPEND_PREPARE_BYTES : APPEND_PREPARE_AHEAD_BYTES);
+        a->prepare_err = prepare_members(a->pool, slab, a->prepared_block, to, how);
         more = false;
         if (a->prepare_err == DOL_OK && a->slab == slab) {
             a->prepared_block = to;

@@ -30,14 +30,21 @@ struct drive_op {
 struct drive_counters {
     uint64_t reads, read_bytes, read_errors;
     uint64_t writes, write_bytes, write_errors;
-    uint64_t prepared_bytes; /* zero-filled ahead */
+    uint64_t prepared_bytes; /* zeros written ahead */
     uint64_t bad_units;      /* read without an error, but not what was written there */
+};
+
+/* What a range is made ready for. */
+enum drive_preparation {
+    DRIVE_ALLOCATED, /* there is room; the first durable write to a block commits the file system's journal, too */
+    DRIVE_WRITTEN    /* a durable write is a plain overwrite */
 };
 
 struct drive_ops {
     void (*read_start)(struct drive *d, struct drive_op *op, uint64_t offset, void *buf, size_t len);
     void (*write_start)(struct drive *d, struct drive_op *op, uint64_t offset, const void *buf, size_t len);
-    enum dol_err (*prepare)(struct drive *d, uint64_t offset, uint64_t len); /* NULL: nothing to prepare */
+    /* NULL: nothing to prepare */
+    enum dol_err (*prepare)(struct drive *d, uint64_t offset, uint64_t len, enum drive_preparation how);
     void (*close)(struct drive *d);
 };
 
@@ -62,10 +69,10 @@ DOL_MUST_CHECK enum dol_err drive_read(struct drive *d, uint64_t offset, void *b
 DOL_MUST_CHECK enum dol_err drive_write(struct drive *d, uint64_t offset, const void *buf, size_t len);
 
 /*
- * [await] Makes later durable writes to the range plain overwrites (file: allocates and zero-fills, durably; device:
+ * [await] Makes a range ready to be written (file: allocates it and, when asked, zero-fills it durably; device:
  * nothing). The range's content is lost. EFULL when the file system is full.
  */
-DOL_MUST_CHECK enum dol_err drive_prepare(struct drive *d, uint64_t offset, uint64_t len);
+DOL_MUST_CHECK enum dol_err drive_prepare(struct drive *d, uint64_t offset, uint64_t len, enum drive_preparation how);
 
 /* Counts a unit that was read without an error and isn't what was written: its reader found out. Any thread. */
 void drive_count_bad_unit(struct drive *d);

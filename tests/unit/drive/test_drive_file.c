@@ -312,15 +312,15 @@ static void tell_prepare(struct scene *s)
     /* partly written: all of it is filled */
     uint64_t offset = 3 * mib + BLOCK;
     uint64_t len = 2 * mib + BLOCK;
-    assert_int_equal(drive_prepare(d, offset, len), DOL_OK);
-    assert_int_equal(drive_prepare(d, SIZE_BYTES - BLOCK, BLOCK), DOL_OK);
-    assert_int_equal(drive_prepare(d, SIZE_BYTES - BLOCK, 2 * BLOCK), DOL_EINVAL);
-    assert_int_equal(drive_prepare(d, SIZE_BYTES, 0), DOL_OK);
+    assert_int_equal(drive_prepare(d, offset, len, DRIVE_WRITTEN), DOL_OK);
+    assert_int_equal(drive_prepare(d, SIZE_BYTES - BLOCK, BLOCK, DRIVE_WRITTEN), DOL_OK);
+    assert_int_equal(drive_prepare(d, SIZE_BYTES - BLOCK, 2 * BLOCK, DRIVE_WRITTEN), DOL_EINVAL);
+    assert_int_equal(drive_prepare(d, SIZE_BYTES, 0, DRIVE_WRITTEN), DOL_OK);
     /* written before, by a write or by a prepare: nothing to do */
-    assert_int_equal(drive_prepare(d, mib, mib), DOL_OK);
+    assert_int_equal(drive_prepare(d, mib, mib, DRIVE_WRITTEN), DOL_OK);
     assert_int_equal(drive_write(d, 4 * mib, buf, BLOCK), DOL_OK);
-    assert_int_equal(drive_prepare(d, 4 * mib, mib), DOL_OK);
-    assert_int_equal(d->counters.prepared_bytes, len + BLOCK + 2 * mib);
+    assert_int_equal(drive_prepare(d, 4 * mib, mib, DRIVE_WRITTEN), DOL_OK);
+    assert_int_equal(d->counters.prepared_bytes, len + BLOCK);
     file_read(s->path, 0, buf, (size_t)SIZE_BYTES);
     assert_filled(buf, mib, 0);
     assert_filled(buf + mib, (size_t)(offset - mib), 7);
@@ -345,6 +345,41 @@ static void test_prepare(void **state)
     scene_fini(&s);
 }
 
+/* Room without zeros: what was written stays, the file takes its space, and writing over it works. */
+static void tell_allocate(struct scene *s)
+{
+    struct drive *d = open_rw(s);
+    const uint64_t mib = (uint64_t)1 << 20;
+    uint8_t *buf = pages(mib, 7);
+    struct stat st;
+    assert_int_equal(drive_write(d, mib, buf, mib), DOL_OK);
+    assert_int_equal(stat(s->path, &st), 0);
+    assert_in_range((uint64_t)st.st_blocks * 512, mib, 3 * mib / 2);
+    assert_int_equal(drive_prepare(d, mib, 3 * mib, DRIVE_ALLOCATED), DOL_OK);
+    assert_int_equal(d->counters.prepared_bytes, 0);
+    assert_int_equal(stat(s->path, &st), 0);
+    assert_in_range((uint64_t)st.st_blocks * 512, 3 * mib, 7 * mib / 2);
+    assert_int_equal(drive_write(d, 3 * mib, buf, BLOCK), DOL_OK);
+    assert_int_equal(drive_read(d, mib, buf, mib), DOL_OK);
+    assert_filled(buf, mib, 7);
+    assert_int_equal(drive_read(d, 3 * mib - BLOCK, buf, 3 * BLOCK), DOL_OK);
+    assert_filled(buf, BLOCK, 0);
+    assert_filled(buf + BLOCK, BLOCK, 7);
+    assert_filled(buf + 2 * BLOCK, BLOCK, 0);
+    free(buf);
+    drive_close(d);
+}
+
+static void test_allocate(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    assert_int_equal(drive_file_create(s.path, SIZE_BYTES), DOL_OK);
+    scene_run(&s, tell_allocate, 1);
+    scene_fini(&s);
+}
+
 /* ---- reading only ---- */
 
 static void tell_read_only(struct scene *s)
@@ -355,7 +390,7 @@ static void tell_read_only(struct scene *s)
     assert_int_equal(drive_open_path(s->path, DRIVE_READ_ONLY, 0, &d), DOL_OK);
     assert_true(d->read_only);
     assert_int_equal(drive_write(d, 0, buf, BLOCK), DOL_EREADONLY);
-    assert_int_equal(drive_prepare(d, 0, BLOCK), DOL_EREADONLY);
+    assert_int_equal(drive_prepare(d, 0, BLOCK, DRIVE_WRITTEN), DOL_EREADONLY);
     assert_int_equal(drive_read(d, 0, buf, BLOCK), DOL_OK);
     assert_filled(buf, BLOCK, 0);
     /* readers share, a writer doesn't */
@@ -552,12 +587,19 @@ static void test_lock_is_waited_for(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_create),         cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_limits),         cmocka_unit_test(test_many_in_one_join),
-        cmocka_unit_test(test_two_loops),      cmocka_unit_test(test_prepare),
-        cmocka_unit_test(test_read_only),      cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_truncation),     cmocka_unit_test(test_errno_mapping),
-        cmocka_unit_test(test_lock_times_out), cmocka_unit_test(test_lock_is_waited_for),
+        cmocka_unit_test(test_create),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_many_in_one_join),
+        cmocka_unit_test(test_two_loops),
+        cmocka_unit_test(test_prepare),
+        cmocka_unit_test(test_allocate),
+        cmocka_unit_test(test_read_only),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_truncation),
+        cmocka_unit_test(test_errno_mapping),
+        cmocka_unit_test(test_lock_times_out),
+        cmocka_unit_test(test_lock_is_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

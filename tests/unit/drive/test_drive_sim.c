@@ -138,8 +138,8 @@ static void tell_limits(struct world *w)
     assert_int_equal(drive_write(w->drive, SIZE_BYTES, buf, BLOCK), DOL_EINVAL);
     assert_int_equal(drive_read(w->drive, SIZE_BYTES - BLOCK, buf, 2 * BLOCK), DOL_EINVAL);
     assert_int_equal(drive_read(w->drive, UINT64_MAX - BLOCK + 1, buf, BLOCK), DOL_EINVAL);
-    assert_int_equal(drive_prepare(w->drive, SIZE_BYTES, BLOCK), DOL_EINVAL);
-    assert_int_equal(drive_prepare(w->drive, SIZE_BYTES, 0), DOL_OK);
+    assert_int_equal(drive_prepare(w->drive, SIZE_BYTES, BLOCK, DRIVE_WRITTEN), DOL_EINVAL);
+    assert_int_equal(drive_prepare(w->drive, SIZE_BYTES, 0, DRIVE_WRITTEN), DOL_OK);
     drive_write_start(w->drive, &op, &join, SIZE_BYTES, buf, BLOCK);
     assert_int_equal(join.pending, 0);
     assert_int_equal(op.err, DOL_EINVAL);
@@ -314,7 +314,7 @@ static void tell_resting_faults(struct world *w)
 
     sim_medium_remove(w->medium);
     assert_int_equal(drive_read(w->drive, 0, buf, BLOCK), DOL_EIO);
-    assert_int_equal(drive_prepare(w->drive, 0, BLOCK), DOL_EIO);
+    assert_int_equal(drive_prepare(w->drive, 0, BLOCK, DRIVE_WRITTEN), DOL_EIO);
     sim_medium_restore(w->medium);
     assert_int_equal(drive_read(w->drive, 0, buf, BLOCK), DOL_OK);
     assert_filled(buf, BLOCK, 1);
@@ -379,7 +379,9 @@ static void tell_prepare(struct world *w)
     uint8_t *ones = pages(8 * BLOCK, 1);
     assert_int_equal(drive_write(w->drive, 0, ones, 8 * BLOCK), DOL_OK);
     sim_medium_fail_range(w->medium, BLOCK, BLOCK);
-    assert_int_equal(drive_prepare(w->drive, BLOCK, 4 * BLOCK), DOL_OK);
+    assert_int_equal(drive_prepare(w->drive, BLOCK, 4 * BLOCK, DRIVE_WRITTEN), DOL_OK);
+    assert_int_equal(w->drive->counters.prepared_bytes, 4 * BLOCK);
+    assert_int_equal(drive_prepare(w->drive, BLOCK, 4 * BLOCK, DRIVE_ALLOCATED), DOL_OK);
     assert_int_equal(w->drive->counters.prepared_bytes, 4 * BLOCK);
     assert_int_equal(drive_read(w->drive, 0, ones, 8 * BLOCK), DOL_OK);
     assert_filled(ones, BLOCK, 1);
@@ -463,7 +465,7 @@ static void tell_crash(struct world *w)
     join_wait(&join);
     assert_int_equal(read_op.err, DOL_ESTOPPED);
     assert_int_equal(drive_write(w->drive, 0, new, BLOCK), DOL_ESTOPPED);
-    assert_int_equal(drive_prepare(w->drive, 0, BLOCK), DOL_ESTOPPED);
+    assert_int_equal(drive_prepare(w->drive, 0, BLOCK, DRIVE_WRITTEN), DOL_ESTOPPED);
     assert_int_equal(drive_sim_open(w->medium, &other), DOL_ESTOPPED);
     sim_medium_power_on(w->medium);
     assert_int_equal(drive_sim_open(w->medium, &other), DOL_OK);
@@ -574,7 +576,7 @@ static void tell_crash_in_prepare(struct world *w)
     unsigned *halves = w->arg;
     assert_int_equal(drive_write(w->drive, 0, ones, 16 * BLOCK), DOL_OK);
     sim_schedule(w->rt, 10000, crash_now, &crash);
-    assert_int_equal(drive_prepare(w->drive, 0, 16 * BLOCK), DOL_ESTOPPED);
+    assert_int_equal(drive_prepare(w->drive, 0, 16 * BLOCK, DRIVE_WRITTEN), DOL_ESTOPPED);
     sim_medium_peek(w->medium, 0, ones, 16 * BLOCK);
     *halves += ones[0] == 0 && ones[15 * BLOCK] == 1;
     free(ones);

@@ -461,6 +461,51 @@ static void test_failing_proof(void **state)
     }
 }
 
+/* ---- zeros ahead of the rows ---- */
+
+#define ZERO_EXTENT_BYTES ((uint64_t)32 << 20)
+
+static uint64_t prepared_by_puts(struct fixture *f, unsigned count, size_t len)
+{
+    for (unsigned i = 0; i < count; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%zu/%u", len, i);
+        put_noise(f, key, i, len);
+    }
+    return fixture_status(f)->counters.drive_bytes_prepared;
+}
+
+/* Slab after slab of rows with units of 28 KiB: everything is written ahead. */
+static void tell_small_rows(struct fixture *f)
+{
+    make_bucket(f);
+    uint64_t prepared = prepared_by_puts(f, 2500, 50000);
+    assert_int_equal(f->store->pool->counters.slabs_sealed, 2);
+    assert_in_range(prepared, 3 * 2 * ZERO_EXTENT_BYTES, 3 * 3 * ZERO_EXTENT_BYTES);
+}
+
+/* Units of 350 KiB: nothing is, beyond what was begun before the first rows were seen. */
+static void tell_large_rows(struct fixture *f)
+{
+    make_bucket(f);
+    uint64_t begun = prepared_by_puts(f, 40, 700000);
+    assert_in_range(begun, 3 * (4u << 20), 3 * ZERO_EXTENT_BYTES - 1);
+    assert_int_equal(prepared_by_puts(f, 240, 699999), begun);
+    assert_in_range(f->store->pool->counters.slabs_sealed, 2, 4);
+}
+
+static void test_zeros_ahead_of_small_rows(void **state)
+{
+    (void)state;
+    struct fixture f = {.k = 2, .m = 1, .extent_bytes = ZERO_EXTENT_BYTES, .drive_bytes = 10 * ZERO_EXTENT_BYTES};
+    fixture_init(&f);
+    fixture_write_session(&f, tell_small_rows);
+    fixture_fini(&f);
+    fixture_init(&f);
+    fixture_write_session(&f, tell_large_rows);
+    fixture_fini(&f);
+}
+
 int main(int argc, char **argv)
 {
     fixture_choose(argc, argv);
@@ -471,6 +516,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_failing_write_is_carried_over),
         cmocka_unit_test(test_failing_write_stops),
         cmocka_unit_test(test_failing_proof),
+        cmocka_unit_test(test_zeros_ahead_of_small_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
