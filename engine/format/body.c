@@ -82,33 +82,56 @@ static const struct body_field bucket_fields[] = {
     BODY_FIELD(BUCKET_T_SETTINGS, FORM_BYTES, NEED_OPTIONAL, bucket_body, settings, 1, BUCKET_SETTINGS_BYTES_MAX),
 };
 
-/* le16 name length, name, le32 value length, value; no name twice. */
+bool bucket_setting_next(struct bytes *pos, struct bytes *name, struct bytes *value)
+{
+    struct le16 name_len_le;
+    struct le32 value_len_le;
+    const uint8_t *b = pos->data;
+    size_t left = pos->len;
+    if (left < sizeof name_len_le)
+        return false;
+    memcpy(&name_len_le, b, sizeof name_len_le);
+    size_t name_len = le16_get(name_len_le);
+    b += sizeof name_len_le;
+    left -= sizeof name_len_le;
+    if (left < name_len + sizeof value_len_le)
+        return false;
+    *name = bytes_of(b, name_len);
+    memcpy(&value_len_le, b + name_len, sizeof value_len_le);
+    b += name_len + sizeof value_len_le;
+    left -= name_len + sizeof value_len_le;
+    size_t value_len = le32_get(value_len_le);
+    if (value_len > left)
+        return false;
+    *value = bytes_of(b, value_len);
+    *pos = bytes_of(b + value_len, left - value_len);
+    return true;
+}
+
+uint8_t *bucket_setting_put(uint8_t *out, struct bytes name, struct bytes value)
+{
+    struct le16 name_len = le16_of((uint16_t)name.len);
+    struct le32 value_len = le32_of((uint32_t)value.len);
+    memcpy(out, &name_len, sizeof name_len);
+    memcpy(out + sizeof name_len, name.data, name.len);
+    out += sizeof name_len + name.len;
+    memcpy(out, &value_len, sizeof value_len);
+    if (value.len > 0)
+        memcpy(out + sizeof value_len, value.data, value.len);
+    return out + sizeof value_len + value.len;
+}
+
+/* No name twice. */
 static bool bucket_settings_ok(struct bytes settings)
 {
     struct bytes names[BUCKET_SETTINGS_MAX];
-    const uint8_t *b = settings.data;
-    size_t left = settings.len;
+    struct bytes value;
     size_t count = 0;
-    while (left > 0) {
-        struct le16 name_len_le;
-        struct le32 value_len_le;
-        if (count == BUCKET_SETTINGS_MAX || left < sizeof name_len_le)
+    while (settings.len > 0) {
+        if (count == BUCKET_SETTINGS_MAX || !bucket_setting_next(&settings, &names[count], &value))
             return false;
-        memcpy(&name_len_le, b, sizeof name_len_le);
-        size_t name_len = le16_get(name_len_le);
-        b += sizeof name_len_le;
-        left -= sizeof name_len_le;
-        if (name_len == 0 || name_len > BUCKET_SETTING_NAME_BYTES_MAX || left < name_len + sizeof value_len_le)
+        if (names[count].len == 0 || names[count].len > BUCKET_SETTING_NAME_BYTES_MAX)
             return false;
-        names[count] = bytes_of(b, name_len);
-        memcpy(&value_len_le, b + name_len, sizeof value_len_le);
-        b += name_len + sizeof value_len_le;
-        left -= name_len + sizeof value_len_le;
-        size_t value_len = le32_get(value_len_le);
-        if (value_len > left)
-            return false;
-        b += value_len;
-        left -= value_len;
         for (size_t i = 0; i < count; i++)
             if (bytes_equal(names[i], names[count]))
                 return false;

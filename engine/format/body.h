@@ -152,6 +152,12 @@ struct bucket_body {
 };
 void bucket_body_encode(const struct bucket_body *b, struct tlv_writer *w);
 DOL_MUST_CHECK enum dol_err bucket_body_decode(struct bytes body, struct bucket_body *out);
+/* The first document of settings, which *pos becomes the rest of; false: there is none, or it is malformed. */
+bool bucket_setting_next(struct bytes *pos, struct bytes *name, struct bytes *value);
+/* Bytes of one beside name and value; name and value are within the limits of body_types.h. Returns what is behind it.
+ */
+#define BUCKET_SETTING_HEAD_BYTES 6u
+uint8_t *bucket_setting_put(uint8_t *out, struct bytes name, struct bytes value);
 
 struct bucket_delete_body {
     uint64_t id;

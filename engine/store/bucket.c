@@ -69,67 +69,6 @@ out:
     return err;
 }
 
-/* The bucket's record again, with another versioning; what else it says stays. */
-static enum dol_err encode_versioning(struct store *s, struct bytes name, uint8_t versioning, uint8_t **buf,
-                                      size_t *len)
-{
-    struct index_view *view;
-    struct bucket_body b;
-    struct tlv_writer w;
-    *buf = NULL;
-    enum dol_err err = index_view_begin(s->index, &view);
-    if (err != DOL_OK)
-        return err;
-    err = index_bucket_by_name(view, name, &b);
-    if (err == DOL_OK) {
-        b.versioning = versioning;
-        tlv_writer_init(&w, NULL, 0);
-        bucket_body_encode(&b, &w);
-        *buf = malloc(w.len);
-        *len = w.len;
-        tlv_writer_init(&w, *buf, *buf != NULL ? *len : 0);
-        bucket_body_encode(&b, &w);
-        err = *buf == NULL ? DOL_ENOMEM : w.overflow ? DOL_ETOOLARGE : DOL_OK;
-    }
-    index_view_end(view);
-    return err == DOL_ENOTFOUND ? DOL_ENOBUCKET : err;
-}
-
-static enum dol_err set_versioning_gated(struct store *s, struct bytes name, uint8_t versioning)
-{
-    struct gate_hold bucket_gate;
-    struct bucket_info info;
-    uint8_t *buf = NULL;
-    size_t len = 0;
-    enum dol_err err = store_bucket_get(s, name, &info);
-    if (err != DOL_OK || info.versioning == versioning)
-        return err;
-    err = gates_enter_bucket(s->gates, info.id, &bucket_gate);
-    if (err != DOL_OK)
-        return err;
-    err = encode_versioning(s, name, versioning, &buf, &len);
-    if (err == DOL_OK)
-        err = store_append_body(s, RECORD_BUCKET, bytes_of(buf, len));
-    gates_leave(s->gates, &bucket_gate);
-    free(buf);
-    return err;
-}
-
-enum dol_err store_bucket_set_versioning(struct store *s, struct bytes name, uint8_t versioning)
-{
-    struct gate_hold name_gate;
-    if (versioning != BUCKET_VERSIONING_ENABLED && versioning != BUCKET_VERSIONING_SUSPENDED)
-        return DOL_EINVAL;
-    if (pool_is_read_only(s->pool))
-        return DOL_EREADONLY;
-    enum dol_err err = gates_enter_key(s->gates, 0, name, &name_gate);
-    if (err != DOL_OK)
-        return err;
-    err = set_versioning_gated(s, name, versioning);
-    gates_leave(s->gates, &name_gate);
-    return err;
-}
-
 static enum dol_err delete_if_empty(struct store *s, uint64_t id)
 {
     struct index_view *view;

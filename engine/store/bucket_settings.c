@@ -1,0 +1,97 @@
+/*
+ * Settings of buckets: versioning, and the named documents that are kept for the gateway. A bucket's record is its full
+ * state, so every change writes all of it again, under the gate of the bucket's name: nothing is lost between two that
+ * come at once.
+ */
+#include <stdlib.h>
+
+#include "store_impl.h"
+
+/* What a change makes of a bucket. b borrows from the index until it returns. */
+typedef enum dol_err bucket_change_fn(struct bucket_body *b, void *arg);
+
+static enum dol_err encode_bucket(const struct bucket_body *b, uint8_t **buf, size_t *len)
+{
+    struct tlv_writer w;
+    tlv_writer_init(&w, NULL, 0);
+    bucket_body_encode(b, &w);
+    *len = w.len;
+    *buf = malloc(w.len);
+    if (*buf == NULL)
+        return DOL_ENOMEM;
+    tlv_writer_init(&w, *buf, *len);
+    bucket_body_encode(b, &w);
+    return w.overflow ? DOL_ETOOLARGE : DOL_OK;
+}
+
+/* The bucket's record as it will be; the caller frees *buf whatever comes back. */
+static enum dol_err encode_changed(struct store *s, struct bytes name, bucket_change_fn *change, void *arg,
+                                   uint8_t **buf, size_t *len)
+{
+    struct index_view *view;
+    struct bucket_body b;
+    *buf = NULL;
+    enum dol_err err = index_view_begin(s->index, &view);
+    if (err != DOL_OK)
+        return err;
+    err = index_bucket_by_name(view, name, &b);
+    if (err == DOL_ENOTFOUND)
+        err = DOL_ENOBUCKET;
+    if (err == DOL_OK)
+        err = change(&b, arg);
+    if (err == DOL_OK)
+        err = encode_bucket(&b, buf, len);
+    index_view_end(view);
+    return err;
+}
+
+/* With the gate of its name held. */
+static enum dol_err change_gated(struct store *s, struct bytes name, bucket_change_fn *change, void *arg)
+{
+    uint8_t *buf;
+    size_t len;
+    enum dol_err err = encode_changed(s, name, change, arg, &buf, &len);
+    if (err == DOL_OK)
+        err = store_append_body(s, RECORD_BUCKET, bytes_of(buf, len));
+    free(buf);
+    return err;
+}
+
+/* ---- versioning ---- */
+
+static enum dol_err change_versioning(struct bucket_body *b, void *arg)
+{
+    const uint8_t *versioning = arg;
+    b->versioning = *versioning;
+    return DOL_OK;
+}
+
+static enum dol_err set_versioning_gated(struct store *s, struct bytes name, uint8_t versioning)
+{
+    struct gate_hold bucket_gate;
+    struct bucket_info info;
+    enum dol_err err = store_bucket_get(s, name, &info);
+    if (err != DOL_OK || info.versioning == versioning)
+        return err;
+    err = gates_enter_bucket(s->gates, info.id, &bucket_gate);
+    if (err != DOL_OK)
+        return err;
+    err = change_gated(s, name, change_versioning, &versioning);
+    gates_leave(s->gates, &bucket_gate);
+    return err;
+}
+
+enum dol_err store_bucket_set_versioning(struct store *s, struct bytes name, uint8_t versioning)
+{
+    struct gate_hold name_gate;
+    if (versioning != BUCKET_VERSIONING_ENABLED && versioning != BUCKET_VERSIONING_SUSPENDED)
+        return DOL_EINVAL;
+    if (pool_is_read_only(s->pool))
+        return DOL_EREADONLY;
+    enum dol_err err = gates_enter_key(s->gates, 0, name, &name_gate);
+    if (err != DOL_OK)
+        return err;
+    err = set_versioning_gated(s, name, versioning);
+    gates_leave(s->gates, &name_gate);
+    return err;
+}
