@@ -95,3 +95,98 @@ enum dol_err store_bucket_set_versioning(struct store *s, struct bytes name, uin
     gates_leave(s->gates, &name_gate);
     return err;
 }
+
+/* ---- documents ---- */
+
+struct document_change {
+    struct bytes name;
+    const struct bytes *document; /* NULL: removed */
+    uint8_t *settings;            /* what they are afterwards, owned */
+};
+
+static enum dol_err change_document(struct bucket_body *b, void *arg)
+{
+    struct document_change *c = arg;
+    struct bytes pos = b->settings;
+    struct bytes name, value;
+    size_t more = c->document != NULL ? BUCKET_SETTING_HEAD_BYTES + c->name.len + c->document->len : 0;
+    uint8_t *to = c->settings = malloc(b->settings.len + more + 1);
+    if (to == NULL)
+        return DOL_ENOMEM;
+    while (bucket_setting_next(&pos, &name, &value))
+        if (!bytes_equal(name, c->name))
+            to = bucket_setting_put(to, name, value);
+    if (c->document != NULL)
+        to = bucket_setting_put(to, c->name, *c->document);
+    b->settings = bytes_of(c->settings, (size_t)(to - c->settings));
+    return DOL_OK;
+}
+
+static enum dol_err document_set(struct store *s, struct bytes bucket, struct bytes name, const struct bytes *document)
+{
+    struct gate_hold gate;
+    struct document_change change = {.name = name, .document = document};
+    if (name.len == 0 || name.len > BUCKET_SETTING_NAME_BYTES_MAX)
+        return DOL_EINVAL;
+    if (pool_is_read_only(s->pool))
+        return DOL_EREADONLY;
+    enum dol_err err = gates_enter_key(s->gates, 0, bucket, &gate);
+    if (err != DOL_OK)
+        return err;
+    err = change_gated(s, bucket, change_document, &change);
+    gates_leave(s->gates, &gate);
+    free(change.settings);
+    return err;
+}
+
+enum dol_err store_bucket_set_document(struct store *s, struct bytes bucket, struct bytes name, struct bytes document)
+{
+    if (document.len > BUCKET_SETTINGS_BYTES_MAX)
+        return DOL_ETOOLARGE;
+    return pool_is_full(s->pool) && !pool_is_read_only(s->pool) ? DOL_EFULL : document_set(s, bucket, name, &document);
+}
+
+enum dol_err store_bucket_delete_document(struct store *s, struct bytes bucket, struct bytes name)
+{
+    struct bytes document;
+    void *memory;
+    enum dol_err err = store_bucket_get_document(s, bucket, name, &document, &memory);
+    free(memory);
+    if (err == DOL_ENOTFOUND)
+        return pool_is_read_only(s->pool) ? DOL_EREADONLY : DOL_OK;
+    return err == DOL_OK ? document_set(s, bucket, name, NULL) : err;
+}
+
+static enum dol_err view_document(struct index_view *view, struct bytes bucket, struct bytes name,
+                                  struct bytes *document, void **memory)
+{
+    struct bucket_body b;
+    struct bytes found;
+    enum dol_err err = index_bucket_by_name(view, bucket, &b);
+    if (err != DOL_OK)
+        return err == DOL_ENOTFOUND ? DOL_ENOBUCKET : err;
+    while (bucket_setting_next(&b.settings, &found, document)) {
+        if (!bytes_equal(found, name))
+            continue;
+        *memory = malloc(document->len + 1);
+        if (*memory == NULL)
+            return DOL_ENOMEM;
+        memcpy(*memory, document->data, document->len);
+        *document = bytes_of(*memory, document->len);
+        return DOL_OK;
+    }
+    return DOL_ENOTFOUND;
+}
+
+enum dol_err store_bucket_get_document(struct store *s, struct bytes bucket, struct bytes name, struct bytes *document,
+                                       void **memory)
+{
+    struct index_view *view;
+    *memory = NULL;
+    enum dol_err err = index_view_begin(s->index, &view);
+    if (err != DOL_OK)
+        return err;
+    err = view_document(view, bucket, name, document, memory);
+    index_view_end(view);
+    return err;
+}

@@ -89,6 +89,18 @@ DOL_MUST_CHECK enum dol_err store_bucket_delete(struct store *s, struct bytes na
  * comes wholly before or after it.
  */
 DOL_MUST_CHECK enum dol_err store_bucket_set_versioning(struct store *s, struct bytes name, uint8_t versioning);
+/*
+ * Documents that a bucket keeps by name for the layers above (policy, CORS ...), and that the store doesn't look into:
+ * up to 64 of them, 512 KiB together. Each is of 0 bytes or more, and changes as a whole.
+ */
+/* *document points into *memory, which the caller frees. ENOTFOUND: there is none of that name. */
+DOL_MUST_CHECK enum dol_err store_bucket_get_document(struct store *s, struct bytes bucket, struct bytes name,
+                                                      struct bytes *document, void **memory);
+/* EINVAL: a name of no or more than 64 bytes. ETOOLARGE: more than a bucket may have. */
+DOL_MUST_CHECK enum dol_err store_bucket_set_document(struct store *s, struct bytes bucket, struct bytes name,
+                                                      struct bytes document);
+/* Also OK when there is none. */
+DOL_MUST_CHECK enum dol_err store_bucket_delete_document(struct store *s, struct bytes bucket, struct bytes name);
 /* Calls fn for each bucket in name order; fn must not await. Returns when fn returns false or all were seen. */
 typedef bool bucket_list_fn(void *arg, const struct bucket_info *bucket);
 DOL_MUST_CHECK enum dol_err store_bucket_list(struct store *s, bucket_list_fn *fn, void *arg);

@@ -9,11 +9,12 @@
 
 struct fake_upload;
 
-#define FAKE_BUCKETS_MAX 64u
-#define FAKE_OBJECTS_MAX 4096u
-#define FAKE_PAIRS_MAX   128u
-#define FAKE_TAGS_MAX    16u
-#define FAKE_UPLOADS_MAX 2048u
+#define FAKE_BUCKETS_MAX   64u
+#define FAKE_OBJECTS_MAX   4096u
+#define FAKE_PAIRS_MAX     128u
+#define FAKE_TAGS_MAX      16u
+#define FAKE_UPLOADS_MAX   2048u
+#define FAKE_DOCUMENTS_MAX 64u
 
 struct fake_blob {
     char *data;
@@ -42,7 +43,15 @@ struct fake_object {
     bool replaced; /* no longer in the store; the last to close it frees it */
 };
 
+struct fake_document {
+    unsigned bucket; /* index */
+    struct fake_blob name;
+    struct fake_blob body; /* name.data NULL: there is none any more */
+};
+
 struct store {
+    struct fake_document documents[FAKE_DOCUMENTS_MAX]; /* of all buckets */
+    unsigned document_count;
     struct bucket_info buckets[FAKE_BUCKETS_MAX];
     unsigned bucket_count;
     struct fake_object *objects[FAKE_OBJECTS_MAX]; /* sorted by bucket, then key */
@@ -88,6 +97,9 @@ void fake_object_free(struct fake_object *o);
 enum dol_err fake_put_seal(struct put *put, const struct put_finish *fin);
 bool fake_has_prefix(struct bytes key, struct bytes prefix);
 struct bytes fake_prefix_of(struct bytes prefix, struct bytes delimiter, struct bytes key); /* len 0: none */
+
+/* fake_documents.c */
+void fake_documents_free(struct store *s);
 
 /* fake_uploads.c */
 void fake_uploads_free(struct store *s);
