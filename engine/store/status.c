@@ -7,6 +7,11 @@
 #include "scrub_impl.h"
 #include "store_impl.h"
 
+bool store_is_encrypted(const struct store *s)
+{
+    return s->pool->sb.encrypted != 0;
+}
+
 static void drive_status(struct pool *pool, unsigned i, struct store_drive_status *out)
 {
     struct pool_drive *d = &pool->drives[i];

@@ -10,6 +10,7 @@
 #include "dol_assert.h"
 #include "hash.h"
 #include "s3_auth.h"
+#include "s3_cors.h"
 #include "s3_refuse.h"
 #include "s3_reply.h"
 #include "s3_route.h"
@@ -58,17 +59,6 @@ static enum s3_error handle_locate(struct s3_request *rq)
     return S3_ERR_NONE;
 }
 
-/* Browsers ask without a signature; no bucket has rules, so the answer is always no. */
-static enum s3_error handle_preflight(struct s3_request *rq)
-{
-    rq->x->operation = "OptionsObject";
-    if (s3_header(rq, "origin") == NULL)
-        return s3_fail(rq, S3_ERR_BAD_REQUEST, "Insufficient information. Origin request header needed.");
-    if (s3_header(rq, "access-control-request-method") == NULL)
-        return s3_fail(rq, S3_ERR_BAD_REQUEST, "Invalid Access-Control-Request-Method: null");
-    return S3_ERR_ACCESS_FORBIDDEN;
-}
-
 static enum s3_error handle_check_names(struct s3_request *rq)
 {
     if (rq->bucket.len > 0 && !uri_bucket_name_is_valid(rq->bucket))
@@ -109,8 +99,11 @@ static enum s3_error handle_request(struct s3_request *rq)
     enum s3_error error = handle_locate(rq);
     if (error != S3_ERR_NONE)
         return error;
-    if (rq->head->method == HTTP1_METHOD_OPTIONS)
-        return handle_preflight(rq);
+    if (rq->head->method == HTTP1_METHOD_OPTIONS) {
+        rq->x->operation = "OptionsObject";
+        return s3_cors_preflight(rq);
+    }
+    s3_cors_find(rq);
     rq->route = s3_route_find(rq);
     if (rq->route != NULL)
         rq->x->operation = rq->route->operation;

@@ -272,6 +272,7 @@ static enum s3_error complete_reply(struct s3_request *rq, const struct complete
     if (answer.location == NULL || answer.etag == NULL || answer.checksum == NULL)
         return S3_ERR_SLOW_DOWN;
     s3_reply_version(rq, "x-amz-version-id", &put->version, put->null_version);
+    s3_reply_encryption(rq);
     return s3_reply_xml(rq, 200, complete_document, &answer);
 }
 

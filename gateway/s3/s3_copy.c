@@ -192,6 +192,7 @@ static enum s3_error copy_reply(struct s3_request *rq, const struct copy *copy)
 {
     s3_copy_source_headers(rq, &copy->source);
     s3_reply_version(rq, "x-amz-version-id", &copy->result.version, copy->result.null_version);
+    s3_reply_encryption(rq);
     return s3_reply_xml(rq, 200, copy_document, copy);
 }
 

@@ -24,6 +24,14 @@ s3_handler_fn s3_get_bucket_logging;
 s3_handler_fn s3_get_bucket_notification;
 s3_handler_fn s3_get_object_acl;
 
+/* s3_setting.c: documents of buckets, by sub-resource; and what is off */
+s3_handler_fn s3_get_setting;
+s3_handler_fn s3_put_setting;
+s3_handler_fn s3_delete_setting;
+s3_handler_fn s3_put_bucket_request_payment;
+s3_handler_fn s3_put_bucket_logging;
+s3_handler_fn s3_delete_bucket_website;
+
 /* s3_tags.c */
 s3_handler_fn s3_get_object_tagging;
 s3_handler_fn s3_put_object_tagging;

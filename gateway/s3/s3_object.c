@@ -265,6 +265,7 @@ enum s3_error s3_object_headers(struct s3_request *rq, const struct object *obje
     s3_reply_header(rq, "ETag", s3_text(rq, "\"%s\"", etag));
     s3_reply_header(rq, "Accept-Ranges", "bytes");
     s3_reply_version(rq, "x-amz-version-id", &info->version, info->null_version);
+    s3_reply_encryption(rq);
     if (info->storage_class != STORAGE_CLASS_STANDARD)
         s3_reply_header(rq, "x-amz-storage-class", s3_storage_class_name(info->storage_class));
     if (info->tag_count > 0)

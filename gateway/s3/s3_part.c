@@ -66,6 +66,7 @@ static enum s3_error part_reply(struct s3_request *rq, const struct s3_body *bod
     checksum_format(&body->computed, sum);
     s3_reply_header_bytes(rq, "ETag", s3_bytes_of(etag));
     s3_reply_header_bytes(rq, checksum_header(body->computed.alg), s3_bytes_of(sum));
+    s3_reply_encryption(rq);
     return s3_reply_begin(rq, 200, 0);
 }
 

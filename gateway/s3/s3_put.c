@@ -45,6 +45,7 @@ static enum s3_error put_reply(struct s3_request *rq, const struct s3_body *body
     s3_reply_header(rq, checksum_header(body->computed.alg), s3_text(rq, "%s", sum));
     s3_reply_header(rq, "x-amz-checksum-type", checksum_type_name(CHECKSUM_FULL_OBJECT));
     s3_reply_version(rq, "x-amz-version-id", &result->version, result->null_version);
+    s3_reply_encryption(rq);
     return s3_reply_begin(rq, 200, 0);
 }
 

@@ -15,7 +15,9 @@ enum refuse_how {
     REFUSE_ACL,           /* only canned ACLs that say what holds anyway */
     REFUSE_STORAGE_CLASS, /* only the classes whose objects can be read at once */
     REFUSE_UNLESS_FALSE,
-    REFUSE_OWNERSHIP, /* only BucketOwnerEnforced */
+    REFUSE_OWNERSHIP,  /* only BucketOwnerEnforced */
+    REFUSE_ENCRYPTION, /* only the pool's own */
+    REFUSE_KMS_KEY,    /* there are none */
 };
 
 static const struct {
@@ -35,7 +37,8 @@ static const struct {
     {"x-amz-if-match-", REFUSE_ALWAYS},
     {"x-amz-mfa", REFUSE_ALWAYS},
     {"x-amz-object-lock-", REFUSE_ALWAYS},
-    {"x-amz-server-side-encryption", REFUSE_ALWAYS},
+    {"x-amz-server-side-encryption", REFUSE_ENCRYPTION},
+    {"x-amz-server-side-encryption-aws-kms-key-id", REFUSE_KMS_KEY},
     {"x-amz-server-side-encryption-", REFUSE_ALWAYS},
     {"x-amz-tagging", REFUSE_ON_OTHERS},
     {"x-amz-write-offset-bytes", REFUSE_ALWAYS},
@@ -68,6 +71,30 @@ static enum s3_error refuse_acl(struct s3_request *rq, struct bytes value)
     if (is_one_of(value, known, sizeof known / sizeof known[0]))
         return s3_fail_header(rq, "x-amz-acl");
     return s3_fail_argument(rq, NULL, "x-amz-acl", value);
+}
+
+/* Every object of an encrypted pool is encrypted by AES-256, asked for or not. */
+static enum s3_error refuse_encryption(struct s3_request *rq, struct bytes value)
+{
+    s3_handler_fn *handler = rq->route->handler;
+    if (handler != s3_put_object && handler != s3_copy_object && handler != s3_create_upload)
+        return s3_fail_argument(rq, "x-amz-server-side-encryption header is not supported for this operation.",
+                                "x-amz-server-side-encryption", value);
+    if (s3_bytes_have_prefix(value, "aws:kms") || !store_is_encrypted(rq->config->store))
+        return s3_fail_header(rq, "x-amz-server-side-encryption");
+    return bytes_equal_str(value, "AES256") ? S3_ERR_NONE
+                                            : s3_fail_argument(rq, "The encryption method specified is not supported",
+                                                               "x-amz-server-side-encryption", value);
+}
+
+/* A key alone means nothing, and with AES256 it contradicts. */
+static enum s3_error refuse_kms_key(struct s3_request *rq, struct bytes value)
+{
+    const struct bytes *how = s3_header(rq, "x-amz-server-side-encryption");
+    if (how != NULL && s3_bytes_have_prefix(*how, "aws:kms"))
+        return s3_fail_header(rq, "x-amz-server-side-encryption-aws-kms-key-id");
+    return s3_fail_argument(rq, "The header x-amz-server-side-encryption-aws-kms-key-id is only applicable to aws:kms.",
+                            "x-amz-server-side-encryption-aws-kms-key-id", value);
 }
 
 static bool refuse_is_one(s3_handler_fn *handler, s3_handler_fn *const *known, size_t count)
@@ -115,6 +142,10 @@ static enum s3_error refuse_header(struct s3_request *rq, enum refuse_how how, c
                                                                                   : s3_fail_header(rq, name);
     case REFUSE_OWNERSHIP:
         return bytes_equal_str(value, "BucketOwnerEnforced") ? S3_ERR_NONE : s3_fail_header(rq, name);
+    case REFUSE_ENCRYPTION:
+        return refuse_encryption(rq, value);
+    case REFUSE_KMS_KEY:
+        return refuse_kms_key(rq, value);
     }
     return S3_ERR_INTERNAL;
 }

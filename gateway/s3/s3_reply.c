@@ -9,6 +9,7 @@
 
 #include "dol_assert.h"
 #include "hash.h"
+#include "s3_cors.h"
 
 #include <inttypes.h>
 
@@ -48,8 +49,15 @@ void s3_reply_version(struct s3_request *rq, const char *name, const struct vers
     s3_reply_header_bytes(rq, name, s3_bytes_of(text));
 }
 
+void s3_reply_encryption(struct s3_request *rq)
+{
+    if (store_is_encrypted(rq->config->store))
+        s3_reply_header(rq, "x-amz-server-side-encryption", "AES256");
+}
+
 enum s3_error s3_reply_begin(struct s3_request *rq, unsigned status, uint64_t content_length)
 {
+    s3_cors_headers(rq);
     if (rq->reply_fault != S3_ERR_NONE)
         return rq->reply_fault;
     enum dol_err err = exchange_begin(rq->x, status, rq->reply_headers, rq->reply_header_count, content_length);
@@ -113,6 +121,15 @@ enum s3_error s3_reply_xml(struct s3_request *rq, unsigned status, s3_document_f
     if (err != DOL_OK)
         rq->x->must_close = true;
     return S3_ERR_NONE;
+}
+
+enum s3_error s3_reply_bytes(struct s3_request *rq, unsigned status, const char *content_type, struct bytes body)
+{
+    s3_reply_header(rq, "Content-Type", content_type);
+    enum s3_error error = s3_reply_begin(rq, status, body.len);
+    if (error == S3_ERR_NONE && !rq->reply_broken && exchange_write(rq->x, body.data, body.len) != DOL_OK)
+        rq->x->must_close = true;
+    return error;
 }
 
 /* ---- errors ---- */

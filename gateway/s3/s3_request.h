@@ -34,6 +34,15 @@ struct s3_fault {
     bool null_version;
 };
 
+struct xml_node;
+
+/* The rule about other origins that fits the request. */
+struct s3_cors {
+    const struct xml_node *rule; /* NULL: none */
+    bool any_origin;
+    struct bytes origin; /* of the request */
+};
+
 struct s3_request {
     struct s3 *s3;
     const struct s3_config *config;
@@ -50,6 +59,7 @@ struct s3_request {
     struct sigv4_signing_key signing_key; /* wiped at the end */
     struct iam_identity identity;         /* secret wiped once the signature is verified */
     struct s3_fault fault;
+    struct s3_cors cors;
     struct exchange_header *reply_headers;
     unsigned reply_header_count;
     enum s3_error reply_fault; /* sticky: a header could not be kept */

@@ -27,10 +27,8 @@ static bool is_text(struct bytes text, size_t characters_max)
     return characters <= characters_max && uri_is_utf8(text);
 }
 
-static enum s3_error tags_check(struct s3_request *rq, const struct metadata_pair *tags, unsigned count)
+enum s3_error s3_tags_check(struct s3_request *rq, const struct metadata_pair *tags, unsigned count)
 {
-    if (count > S3_TAGS_MAX)
-        return s3_fail(rq, S3_ERR_INVALID_TAG, "Object tags cannot be greater than 10");
     for (unsigned i = 0; i < count; i++) {
         struct bytes name = tags[i].name;
         if (name.len == 0 || !is_text(name, S3_TAG_NAME_MAX))
@@ -44,6 +42,12 @@ static enum s3_error tags_check(struct s3_request *rq, const struct metadata_pai
                 return tags_fail(rq, "Cannot provide multiple Tags with the same key", name);
     }
     return S3_ERR_NONE;
+}
+
+static enum s3_error tags_check(struct s3_request *rq, const struct metadata_pair *tags, unsigned count)
+{
+    return count > S3_TAGS_MAX ? s3_fail(rq, S3_ERR_INVALID_TAG, "Object tags cannot be greater than 10")
+                               : s3_tags_check(rq, tags, count);
 }
 
 /* ---- with the object ---- */

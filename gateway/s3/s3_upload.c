@@ -157,6 +157,7 @@ enum s3_error s3_create_upload(struct s3_request *rq)
         s3_reply_header(rq, "x-amz-checksum-algorithm", checksum_name(created.checksum.alg));
         s3_reply_header(rq, "x-amz-checksum-type", checksum_type_name(created.checksum.type));
     }
+    s3_reply_encryption(rq);
     return s3_reply_xml(rq, 200, create_document, &created);
 }
 

@@ -62,6 +62,9 @@ DOL_MUST_CHECK enum dol_err store_open(const struct store_config *config, struct
  * its requests. */
 void store_close(struct store *store);
 
+/* Not [await]. Whether what is stored is encrypted. */
+bool store_is_encrypted(const struct store *s);
+
 /* ---- buckets ---- */
 
 struct bucket_info {

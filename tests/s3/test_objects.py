@@ -105,7 +105,6 @@ class Objects(ApiTest):
 
     def test_never_ignored(self):
         for headers, status, code in [({"ACL": "public-read"}, 501, "NotImplemented"), ({"StorageClass": "GLACIER"}, 400, "InvalidStorageClass"),
-                                      ({"ServerSideEncryption": "AES256"}, 501, "NotImplemented"),
                                       ({"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": "2040-01-01"}, 501, "NotImplemented"),
                                       ({"ObjectLockLegalHoldStatus": "ON"}, 501, "NotImplemented"), ({"GrantRead": "id=1"}, 501, "NotImplemented")]:
             self.refused(status, code, self.s3.put_object, Bucket=self.bucket, Key="never", Body=b"x", **headers)
