@@ -259,11 +259,12 @@ static int64_t offset_s(struct cursor *c)
     return 0;
 }
 
-bool http_date_parse_iso(struct bytes text, int64_t *time_ns)
+static bool iso_read(struct bytes text, int64_t *time_s, int64_t *ns)
 {
     struct http_date_civil t = {0};
     struct cursor c = cursor_of(text);
-    int64_t ns = 0, offset = 0, time_s;
+    int64_t offset = 0;
+    *ns = 0;
     t.year = number(&c, 4);
     want(&c, "-");
     t.month = number(&c, 2);
@@ -272,13 +273,29 @@ bool http_date_parse_iso(struct bytes text, int64_t *time_ns)
     if (c.at != c.end) {
         want(&c, "T");
         clock_time(&c, &t);
-        ns = fraction(&c);
+        *ns = fraction(&c);
         offset = offset_s(&c);
     }
-    if (!finish(&c, &t, &time_s))
+    if (!finish(&c, &t, time_s))
         return false;
-    int64_t seconds = time_s - offset;
-    return !__builtin_mul_overflow(seconds, 1000000000, time_ns) && !__builtin_add_overflow(*time_ns, ns, time_ns);
+    *time_s -= offset;
+    return true;
+}
+
+bool http_date_parse_iso(struct bytes text, int64_t *time_ns)
+{
+    int64_t time_s, ns;
+    return iso_read(text, &time_s, &ns) && !__builtin_mul_overflow(time_s, 1000000000, time_ns) &&
+           !__builtin_add_overflow(*time_ns, ns, time_ns);
+}
+
+bool http_date_parse_iso_s(struct bytes text, int64_t *time_s)
+{
+    int64_t ns;
+    if (!iso_read(text, time_s, &ns))
+        return false;
+    *time_s += ns > 0;
+    return true;
 }
 
 /* ---- formatting ---- */
@@ -307,12 +324,20 @@ size_t http_date_format_basic(int64_t time_s, char out[HTTP_DATE_TEXT_MAX])
                             t.hour, t.minute, t.second));
 }
 
-size_t http_date_format_iso(int64_t time_ns, char out[HTTP_DATE_TEXT_MAX])
+static size_t format_iso(int64_t time_s, unsigned ms, char out[HTTP_DATE_TEXT_MAX])
 {
     struct http_date_civil t;
-    int64_t time_s = floor_div(time_ns, 1000000000);
     http_date_to_civil(time_s, &t);
-    unsigned ms = (unsigned)(floor_mod(time_ns, 1000000000) / 1000000);
     return checked(snprintf(out, HTTP_DATE_TEXT_MAX, "%04lld-%02u-%02uT%02u:%02u:%02u.%03uZ", (long long)t.year,
                             t.month, t.day, t.hour, t.minute, t.second, ms));
+}
+
+size_t http_date_format_iso(int64_t time_ns, char out[HTTP_DATE_TEXT_MAX])
+{
+    return format_iso(floor_div(time_ns, 1000000000), (unsigned)(floor_mod(time_ns, 1000000000) / 1000000), out);
+}
+
+size_t http_date_format_iso_s(int64_t time_s, char out[HTTP_DATE_TEXT_MAX])
+{
+    return format_iso(time_s, 0, out);
 }

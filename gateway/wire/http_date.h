@@ -29,10 +29,13 @@ DOL_MUST_CHECK bool http_date_parse_basic(struct bytes text, int64_t *time_s);
 /* RFC 3339 in UTC or with an offset: "2026-11-24T06:14:15Z", "…15.123+01:00", and the bare date. Nanoseconds since
  * 1970. */
 DOL_MUST_CHECK bool http_date_parse_iso(struct bytes text, int64_t *time_ns);
+/* The same in seconds, up to the year 9999; a part of a second counts as a whole one. */
+DOL_MUST_CHECK bool http_date_parse_iso_s(struct bytes text, int64_t *time_s);
 
 /* Each writes a terminated text and returns its length. */
 size_t http_date_format(int64_t time_s, char out[HTTP_DATE_TEXT_MAX]);       /* Tue, 24 Nov 2026 06:14:15 GMT */
 size_t http_date_format_basic(int64_t time_s, char out[HTTP_DATE_TEXT_MAX]); /* 20261124T061415Z */
 size_t http_date_format_iso(int64_t time_ns, char out[HTTP_DATE_TEXT_MAX]);  /* 2026-11-24T06:14:15.000Z */
+size_t http_date_format_iso_s(int64_t time_s, char out[HTTP_DATE_TEXT_MAX]);
 
 #endif
