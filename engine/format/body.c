@@ -80,6 +80,8 @@ static const struct body_field bucket_fields[] = {
     BODY_FIELD(BUCKET_T_FLAGS, FORM_U32, NEED_OPTIONAL, bucket_body, flags, 0, BUCKET_FLAG_OBJECT_LOCK),
     BODY_FIELD(BUCKET_T_DEFAULT_RETENTION, FORM_RETENTION, NEED_OPTIONAL, bucket_body, default_retention, 0, 0),
     BODY_FIELD(BUCKET_T_SETTINGS, FORM_BYTES, NEED_OPTIONAL, bucket_body, settings, 1, BUCKET_SETTINGS_BYTES_MAX),
+    BODY_FIELD(BUCKET_T_DEFAULT_YEARS, FORM_U32, NEED_OPTIONAL, bucket_body, default_years, 0,
+               BUCKET_DEFAULT_YEARS_MAX),
 };
 
 bool bucket_setting_next(struct bytes *pos, struct bytes *name, struct bytes *value)
@@ -142,6 +144,9 @@ static bool bucket_settings_ok(struct bytes settings)
 
 static bool bucket_body_is_valid(const struct bucket_body *b)
 {
+    int64_t years_s = (int64_t)b->default_years * 365 * 86400;
+    if (years_s != 0 && years_s != b->default_retention.until_s)
+        return false;
     return retention_is_valid(&b->default_retention) && b->default_retention.legal_hold == 0 &&
            bucket_settings_ok(b->settings);
 }

@@ -147,8 +147,9 @@ struct bucket_body {
     uint8_t versioning;
     uint32_t flags;
     struct retention default_retention; /* mode, and until_s as a period in seconds */
+    uint32_t default_years;             /* the period was given as so many years of 365 days; 0: as days */
     struct bytes settings; /* named documents (policy, lifecycle, CORS, tags ...): le16 name length, name, le32 value
-                              length, value; repeated */
+                             length, value; repeated */
 };
 void bucket_body_encode(const struct bucket_body *b, struct tlv_writer *w);
 DOL_MUST_CHECK enum dol_err bucket_body_decode(struct bytes body, struct bucket_body *out);

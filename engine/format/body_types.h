@@ -30,6 +30,7 @@
 #define BUCKET_SETTINGS_BYTES_MAX     524288u /* all documents as encoded */
 #define DELETE_GRAVES_MAX             64u     /* records that a delete names */
 #define MOVED_RECORDS_MAX             16384u  /* of one row, that a moved record speaks of */
+#define BUCKET_DEFAULT_YEARS_MAX      100u    /* of default retention */
 #define SETTING_NAME_BYTES_MAX        512u
 #define SETTING_VALUE_BYTES_MAX       524288u
 
@@ -90,7 +91,8 @@ enum {
     BUCKET_T_VERSIONING = 6,
     BUCKET_T_FLAGS = 7,
     BUCKET_T_DEFAULT_RETENTION = 8,
-    BUCKET_T_SETTINGS = 9
+    BUCKET_T_SETTINGS = 9,
+    BUCKET_T_DEFAULT_YEARS = 10
 };
 
 enum { BUCKET_DELETE_T_ID = 1 };

@@ -21,6 +21,11 @@ static void bucket_info_fill(const struct bucket_body *b, struct bucket_info *ou
     copy_text(out->region, sizeof out->region, b->region);
     out->created_ns = b->created_ns;
     out->versioning = b->versioning;
+    out->lock = (struct bucket_lock){.enabled = (b->flags & BUCKET_FLAG_OBJECT_LOCK) != 0,
+                                     .mode = b->default_retention.mode,
+                                     .years = b->default_years};
+    if (b->default_years == 0)
+        out->lock.days = (uint32_t)(b->default_retention.until_s / 86400);
 }
 
 enum dol_err store_bucket_get(struct store *s, struct bytes name, struct bucket_info *out)
@@ -58,7 +63,8 @@ enum dol_err store_bucket_create(struct store *s, const struct bucket_create *re
                             .owner = req->owner,
                             .created_ns = clock_realtime_ns(),
                             .region = req->region,
-                            .versioning = BUCKET_VERSIONING_OFF};
+                            .versioning = req->object_lock ? BUCKET_VERSIONING_ENABLED : BUCKET_VERSIONING_OFF,
+                            .flags = req->object_lock ? BUCKET_FLAG_OBJECT_LOCK : 0};
     tlv_writer_init(&w, buf, sizeof buf);
     bucket_body_encode(&b, &w);
     err = w.overflow ? DOL_ETOOLARGE : store_append_body(s, RECORD_BUCKET, bytes_of(buf, w.len));

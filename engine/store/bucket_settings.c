@@ -1,7 +1,7 @@
 /*
- * Settings of buckets: versioning, and the named documents that are kept for the gateway. A bucket's record is its full
- * state, so every change writes all of it again, under the gate of the bucket's name: nothing is lost between two that
- * come at once.
+ * Settings of buckets: versioning, object lock, and the named documents that are kept for the gateway. A bucket's
+ * record is its full state, so every change writes all of it again, under the gate of the bucket's name: nothing is
+ * lost between two that come at once.
  */
 #include <stdlib.h>
 
@@ -57,43 +57,73 @@ static enum dol_err change_gated(struct store *s, struct bytes name, bucket_chan
     return err;
 }
 
-/* ---- versioning ---- */
-
-static enum dol_err change_versioning(struct bucket_body *b, void *arg)
+/* A change that every change of an object comes before or after. */
+static enum dol_err change_alone(struct store *s, struct bytes name, bucket_change_fn *change, void *arg)
 {
-    const uint8_t *versioning = arg;
-    b->versioning = *versioning;
-    return DOL_OK;
-}
-
-static enum dol_err set_versioning_gated(struct store *s, struct bytes name, uint8_t versioning)
-{
-    struct gate_hold bucket_gate;
-    struct bucket_info info;
-    enum dol_err err = store_bucket_get(s, name, &info);
-    if (err != DOL_OK || info.versioning == versioning)
-        return err;
-    err = gates_enter_bucket(s->gates, info.id, &bucket_gate);
-    if (err != DOL_OK)
-        return err;
-    err = change_gated(s, name, change_versioning, &versioning);
-    gates_leave(s->gates, &bucket_gate);
-    return err;
-}
-
-enum dol_err store_bucket_set_versioning(struct store *s, struct bytes name, uint8_t versioning)
-{
-    struct gate_hold name_gate;
-    if (versioning != BUCKET_VERSIONING_ENABLED && versioning != BUCKET_VERSIONING_SUSPENDED)
-        return DOL_EINVAL;
+    struct gate_hold name_gate, bucket_gate;
+    uint64_t id;
     if (pool_is_read_only(s->pool))
         return DOL_EREADONLY;
     enum dol_err err = gates_enter_key(s->gates, 0, name, &name_gate);
     if (err != DOL_OK)
         return err;
-    err = set_versioning_gated(s, name, versioning);
+    err = store_bucket_id(s, name, &id);
+    if (err == DOL_OK)
+        err = gates_enter_bucket(s->gates, id, &bucket_gate);
+    if (err == DOL_OK) {
+        err = change_gated(s, name, change, arg);
+        gates_leave(s->gates, &bucket_gate);
+    }
     gates_leave(s->gates, &name_gate);
     return err;
+}
+
+/* ---- versioning ---- */
+
+static enum dol_err change_versioning(struct bucket_body *b, void *arg)
+{
+    const uint8_t *versioning = arg;
+    if ((b->flags & BUCKET_FLAG_OBJECT_LOCK) != 0 && *versioning != BUCKET_VERSIONING_ENABLED)
+        return DOL_ERETAINED;
+    b->versioning = *versioning;
+    return DOL_OK;
+}
+
+enum dol_err store_bucket_set_versioning(struct store *s, struct bytes name, uint8_t versioning)
+{
+    struct bucket_info info;
+    if (versioning != BUCKET_VERSIONING_ENABLED && versioning != BUCKET_VERSIONING_SUSPENDED)
+        return DOL_EINVAL;
+    if (pool_is_read_only(s->pool))
+        return DOL_EREADONLY;
+    enum dol_err err = store_bucket_get(s, name, &info);
+    if (err != DOL_OK || info.versioning == versioning)
+        return err;
+    return change_alone(s, name, change_versioning, &versioning);
+}
+
+/* ---- object lock ---- */
+
+static enum dol_err change_lock(struct bucket_body *b, void *arg)
+{
+    const struct bucket_lock *lock = arg;
+    if (b->versioning != BUCKET_VERSIONING_ENABLED)
+        return DOL_EPRECONDITION;
+    b->flags |= BUCKET_FLAG_OBJECT_LOCK;
+    b->default_retention =
+        (struct retention){.mode = lock->mode, .until_s = ((int64_t)lock->days + (int64_t)lock->years * 365) * 86400};
+    b->default_years = lock->years;
+    return DOL_OK;
+}
+
+enum dol_err store_bucket_set_lock(struct store *s, struct bytes name, const struct bucket_lock *lock)
+{
+    struct bucket_lock copy = *lock;
+    bool has_mode = lock->mode != RETENTION_NONE;
+    if (lock->days > BUCKET_LOCK_DAYS_MAX || lock->years > BUCKET_LOCK_YEARS_MAX ||
+        (lock->days > 0 && lock->years > 0) || has_mode != (lock->days + lock->years > 0))
+        return DOL_EINVAL;
+    return change_alone(s, name, change_lock, &copy);
 }
 
 /* ---- documents ---- */

@@ -30,13 +30,13 @@ static enum dol_err delete_version(struct store *s, const struct bucket_ref *buc
 {
     struct manifest m;
     void *body = NULL;
+    enum retention_right right = req->bypass_governance ? RETENTION_RIGHT_BYPASS_GOVERNANCE : RETENTION_RIGHT_NONE;
     enum dol_err err = store_version_get(s, bucket->id, req->key, req->version, &m, &body);
     if (err == DOL_ENOTFOUND)
         return condition_check(&req->condition, NULL);
     if (err == DOL_OK)
         err = condition_check(&req->condition, &m);
-    if (err == DOL_OK &&
-        !retention_allows(&m.retention, RETENTION_ACT_DESTROY, RETENTION_RIGHT_NONE, pool_compliance_now_s(s->pool)))
+    if (err == DOL_OK && !retention_allows(&m.retention, RETENTION_ACT_DESTROY, right, pool_compliance_now_s(s->pool)))
         err = DOL_ERETAINED;
     if (err == DOL_OK)
         err = append_delete(s, bucket->id, req->key, &m.version);

@@ -28,6 +28,7 @@ void put_free(struct put *put)
 
 enum dol_err put_open(struct store *s, const struct put_request *req, struct put **out)
 {
+    struct bucket_ref bucket;
     struct put *put = calloc(1, sizeof *put);
     if (put == NULL)
         return DOL_ENOMEM;
@@ -44,7 +45,10 @@ enum dol_err put_open(struct store *s, const struct put_request *req, struct put
     put->md5 = hash_stream_new(HASH_MD5);
     err = put->md5 ? request_copy(req, &put->request) : DOL_ENOMEM;
     if (err == DOL_OK)
-        err = store_bucket_id(s, req->bucket, &put->bucket);
+        err = store_bucket_ref(s, req->bucket, &bucket);
+    if (err == DOL_OK)
+        err = lock_check(&bucket, &req->retention);
+    put->bucket = err == DOL_OK ? bucket.id : 0;
     if (err != DOL_OK)
         put_free(put);
     else

@@ -80,7 +80,8 @@ enum dol_err request_copy(const struct put_request *req, struct request *out)
     uint8_t *at = malloc(total + metadata);
     if (at == NULL)
         return DOL_ENOMEM;
-    *out = (struct request){.memory = at, .storage_class = req->storage_class, .condition = req->condition};
+    *out = (struct request){
+        .memory = at, .storage_class = req->storage_class, .retention = req->retention, .condition = req->condition};
     out->bucket_name = copy_in(&at, req->bucket);
     out->key = copy_in(&at, req->key);
     out->owner = copy_in(&at, req->owner);
@@ -113,4 +114,5 @@ void request_describe(const struct request *r, struct manifest *m)
     m->metadata = r->metadata;
     m->tags = r->tags;
     m->storage_class = r->storage_class;
+    m->retention = r->retention;
 }

@@ -11,6 +11,7 @@ struct request {
     struct bytes bucket_name, key, owner, headers[HEADER_COUNT], metadata;
     struct bytes tags; /* as manifests have them */
     uint8_t storage_class;
+    struct retention retention;
     struct condition condition;
 };
 

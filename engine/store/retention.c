@@ -13,3 +13,8 @@ bool retention_allows(const struct retention *r, enum retention_act act, enum re
         return right == RETENTION_RIGHT_BYPASS_GOVERNANCE;
     return false;
 }
+
+bool retention_is_weaker(const struct retention *to, const struct retention *from)
+{
+    return from->mode != RETENTION_NONE && (to->mode != from->mode || to->until_s < from->until_s);
+}

@@ -23,4 +23,7 @@ enum retention_right {
  */
 bool retention_allows(const struct retention *r, enum retention_act act, enum retention_right right, uint64_t now_s);
 
+/* Whether `to` protects less than `from`, or otherwise: an earlier date, another mode, none. Legal holds aside. */
+bool retention_is_weaker(const struct retention *to, const struct retention *from);
+
 #endif

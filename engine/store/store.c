@@ -293,7 +293,7 @@ static enum dol_err view_bucket(struct index_view *view, struct bytes name, stru
     struct bucket_body b;
     enum dol_err err = index_bucket_by_name(view, name, &b);
     if (err == DOL_OK)
-        *out = (struct bucket_ref){b.id, b.versioning};
+        *out = (struct bucket_ref){b.id, b.versioning, (b.flags & BUCKET_FLAG_OBJECT_LOCK) != 0, b.default_retention};
     return err == DOL_ENOTFOUND ? DOL_ENOBUCKET : err;
 }
 

@@ -92,6 +92,8 @@ DOL_MUST_CHECK enum dol_err store_append_body(struct store *s, uint8_t kind, str
 struct bucket_ref {
     uint64_t id;
     uint8_t versioning; /* enum bucket_versioning */
+    bool object_lock;
+    struct retention default_retention; /* until_s: a period */
 };
 
 /* A version of a key (NULL: the newest, which may be a delete marker; version_id_null: the null version), copied out of

@@ -8,6 +8,7 @@
 #include "dol_assert.h"
 #include "request.h"
 #include "upload_impl.h"
+#include "version.h"
 
 #define UPLOAD_BODY_SLACK_BYTES 4096u /* TLVs of an upload beside its template: key, owners, fixed fields */
 
@@ -133,11 +134,14 @@ static enum dol_err create(struct store *s, const struct request *r, struct uplo
     struct gate_hold gate;
     uint8_t *template = NULL;
     size_t len = 0;
-    enum dol_err err = store_bucket_id(s, r->bucket_name, &u->bucket);
+    struct bucket_ref bucket;
+    enum dol_err err = store_bucket_ref(s, r->bucket_name, &bucket);
+    if (err == DOL_OK)
+        err = lock_check(&bucket, &r->retention);
     if (err != DOL_OK)
         return err;
     request_describe(r, &m);
-    m.bucket = u->bucket;
+    m.bucket = u->bucket = bucket.id;
     err = encode_template(&m, &template, &len);
     u->manifest = bytes_of(template, len);
     if (err == DOL_OK)

@@ -47,6 +47,24 @@ enum dol_err condition_check_early(struct store *s, uint64_t bucket, struct byte
     return err;
 }
 
+/* ---- object lock ---- */
+
+enum dol_err lock_check(const struct bucket_ref *bucket, const struct retention *asked)
+{
+    bool is_asked = asked->mode != RETENTION_NONE || asked->legal_hold;
+    return is_asked && !bucket->object_lock ? DOL_ENOLOCK : DOL_OK;
+}
+
+/* What a version is protected by that doesn't say so itself. */
+static void give_default(struct store *s, const struct bucket_ref *bucket, struct manifest *m)
+{
+    if ((m->flags & MANIFEST_DELETE_MARKER) != 0 || m->retention.mode != RETENTION_NONE ||
+        bucket->default_retention.mode == RETENTION_NONE)
+        return;
+    m->retention.mode = bucket->default_retention.mode;
+    m->retention.until_s = (int64_t)pool_compliance_now_s(s->pool) + bucket->default_retention.until_s;
+}
+
 /* ---- the new version ---- */
 
 static struct version_id next_version(const struct manifest *previous)
@@ -115,6 +133,10 @@ static enum dol_err decide(struct store *s, const struct version_commit *c, uint
         return err;
     const struct manifest *found = err == DOL_OK ? &current : NULL;
     err = condition_check(c->condition, found);
+    if (err == DOL_OK)
+        err = lock_check(&bucket, &c->manifest->retention);
+    if (err == DOL_OK)
+        give_default(s, &bucket, c->manifest);
     if (err == DOL_OK)
         err = place_version(s, c->manifest, bucket.versioning, found);
     free(body);

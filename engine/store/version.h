@@ -3,9 +3,9 @@
  * delete marker end.
  *
  * Under the key's gate, in this order: the bucket is still the one that was named, the caller's own check, the
- * condition, retention of what is replaced; then the version gets its id, and the manifest goes into one row with
- * whatever the caller sends along. The bucket's versioning decides what is replaced: nothing while it is enabled, else
- * the null version.
+ * condition, retention of what is replaced, the bucket's default retention; then the version gets its id, and the
+ * manifest goes into one row with whatever the caller sends along. The bucket's versioning decides what is replaced:
+ * nothing while it is enabled, else the null version.
  */
 #ifndef DOL_VERSION_H
 #define DOL_VERSION_H
@@ -17,6 +17,9 @@ DOL_MUST_CHECK enum dol_err condition_check(const struct condition *c, const str
 /* The same, asked of the index, without a gate: what it says may be otherwise a moment later. */
 DOL_MUST_CHECK enum dol_err condition_check_early(struct store *s, uint64_t bucket, struct bytes key,
                                                   const struct condition *c);
+
+/* ENOLOCK: a version of the bucket is to have retention or a legal hold, and the bucket has no object lock. */
+DOL_MUST_CHECK enum dol_err lock_check(const struct bucket_ref *bucket, const struct retention *asked);
 
 /* [await] With the gate held: may the version still come? */
 typedef enum dol_err version_check_fn(void *arg);

@@ -29,6 +29,7 @@
     X(ENOTEMPTY, "not empty")                                                                                          \
     X(EPRECONDITION, "a precondition does not hold")                                                                   \
     X(ERETAINED, "protected by retention or legal hold")                                                               \
+    X(ENOLOCK, "the bucket has no object lock")                                                                        \
     X(EDIGEST, "the content does not match its declared digest")                                                       \
     X(ELENGTH, "the content does not match its declared length")                                                       \
     X(ETOOLARGE, "larger than allowed")                                                                                \

@@ -67,6 +67,18 @@ bool store_is_encrypted(const struct store *s);
 
 /* ---- buckets ---- */
 
+/* Object lock of a bucket. Once on it is never off again. */
+struct bucket_lock {
+    bool enabled;
+    uint8_t
+        mode; /* enum retention_mode: what versions get that bring no retention of their own; RETENTION_NONE: nothing
+               */
+    uint32_t days;  /* for how long: either days ... */
+    uint32_t years; /* ... or years of 365 days; 0: the other one */
+};
+#define BUCKET_LOCK_DAYS_MAX  36500u
+#define BUCKET_LOCK_YEARS_MAX 100u
+
 struct bucket_info {
     uint64_t id;
     char name[64];
@@ -74,12 +86,14 @@ struct bucket_info {
     char region[64];
     int64_t created_ns;
     uint8_t versioning; /* enum bucket_versioning */
+    struct bucket_lock lock;
 };
 
 struct bucket_create {
     struct bytes name; /* valid by S3's rules: the caller checked */
     struct bytes owner;
     struct bytes region;
+    bool object_lock; /* with it, versioning is enabled, too */
 };
 /* EEXIST: the name is taken; *out then describes the bucket that has it. */
 DOL_MUST_CHECK enum dol_err store_bucket_create(struct store *s, const struct bucket_create *req,
@@ -88,10 +102,16 @@ DOL_MUST_CHECK enum dol_err store_bucket_get(struct store *s, struct bytes name,
 /* ENOTEMPTY while it holds any version of any object, or an upload. */
 DOL_MUST_CHECK enum dol_err store_bucket_delete(struct store *s, struct bytes name);
 /*
- * BUCKET_VERSIONING_ENABLED or _SUSPENDED; once it was on it is never off again: EINVAL. Every change of an object
- * comes wholly before or after it.
+ * BUCKET_VERSIONING_ENABLED or _SUSPENDED; once it was on it is never off again: EINVAL. ERETAINED: suspended in a
+ * bucket with object lock. Every change of an object comes wholly before or after it.
  */
 DOL_MUST_CHECK enum dol_err store_bucket_set_versioning(struct store *s, struct bytes name, uint8_t versioning);
+/*
+ * Turns object lock on (lock->enabled is not looked at), or gives a bucket that has it another default. EPRECONDITION:
+ * versioning is not enabled. EINVAL: a mode without a period, or one beyond the limits. Every change of an object comes
+ * wholly before or after it.
+ */
+DOL_MUST_CHECK enum dol_err store_bucket_set_lock(struct store *s, struct bytes name, const struct bucket_lock *lock);
 /*
  * Documents that a bucket keeps by name for the layers above (policy, CORS ...), and that the store doesn't look into:
  * up to 64 of them, 512 KiB together. Each is of 0 bytes or more, and changes as a whole.
@@ -142,7 +162,9 @@ struct put_request {
     struct condition condition; /* also looked at when the put begins, so that a hopeless one takes no bytes */
     const struct metadata_pair *tags;
     unsigned tag_count;
-    uint8_t storage_class; /* enum storage_class */
+    uint8_t storage_class;      /* enum storage_class */
+    struct retention retention; /* without a mode the bucket's default is given, when the version is made; any in a
+                                   bucket without object lock: ENOLOCK */
 };
 
 struct put_finish {
@@ -326,6 +348,28 @@ struct tag_result {
 DOL_MUST_CHECK enum dol_err store_object_set_tags(struct store *s, const struct tag_request *req,
                                                   struct tag_result *out);
 
+/* ---- object lock ---- */
+
+/* Not [await]. The clock that retention goes by, seconds since 1970: it doesn't jump with the system's. */
+uint64_t store_compliance_now_s(const struct store *s);
+
+struct lock_request {
+    struct bytes bucket;
+    struct bytes key;
+    const struct version_id *version; /* as of store_object_open() */
+    bool bypass_governance;           /* asked for, and permitted by policy */
+};
+/*
+ * Retention (mode and date; RETENTION_NONE: none) or the legal hold of a version, the other stays. ENOLOCK: the bucket
+ * has no object lock. ERETAINED: what is there may not be shortened or get another mode yet. ENOVERSION, ENOTFOUND as
+ * of store_object_set_tags().
+ */
+DOL_MUST_CHECK enum dol_err store_object_set_retention(struct store *s, const struct lock_request *req,
+                                                       enum retention_mode mode, int64_t until_s);
+enum legal_hold { LEGAL_HOLD_OFF = 0, LEGAL_HOLD_ON = 1 };
+DOL_MUST_CHECK enum dol_err store_object_set_legal_hold(struct store *s, const struct lock_request *req,
+                                                        enum legal_hold hold);
+
 /* ---- deleting ---- */
 
 struct delete_request {
@@ -336,6 +380,7 @@ struct delete_request {
     const struct version_id *version;
     struct bytes owner; /* of a delete marker */
     struct condition condition;
+    bool bypass_governance; /* asked for, and permitted by policy */
 };
 struct delete_result {
     bool existed;              /* a version has gone for good */

@@ -126,8 +126,8 @@ static void group_finish(struct append_group *g, enum dol_err err);"""),
           (PINS, "    bool alive = lsn_compare(dead_since, p->dying) > 0;", "    bool alive = true;")),
     # The condition is looked at before the gate only.
     plant("condition-outside-gate",
-          (VERSION, "    err = condition_check(c->condition, found);\n    if (err == DOL_OK)\n        err = place_version(s, c->manifest, bucket.versioning, found);",
-           "    err = place_version(s, c->manifest, bucket.versioning, found);")),
+          (VERSION, "    err = condition_check(c->condition, found);\n    if (err == DOL_OK)\n        err = lock_check",
+           "    err = lock_check")),
     # Gates keep nobody out.
     plant("no-gate",
           (VERSION, "    enum dol_err err = gates_enter_key(s->gates, c->manifest->bucket, c->manifest->key, &gate);\n    if (err != DOL_OK)\n        return err;\n    err = version_commit_gated(s, c, versioning);",

@@ -336,6 +336,16 @@ static void test_other_contents(void **state)
     b.bucket.versioning = 0;
     b.bucket.default_retention = (struct retention){.legal_hold = 1};
     assert_false(encodes(KIND_BUCKET, &b));
+    b.bucket.default_retention = (struct retention){.mode = RETENTION_COMPLIANCE, .until_s = 100ll * 365 * 86400};
+    b.bucket.default_years = 100;
+    assert_true(encodes(KIND_BUCKET, &b));
+    b.bucket.default_years = 99;
+    assert_false(encodes(KIND_BUCKET, &b));
+    b.bucket.default_retention.until_s = 101ll * 365 * 86400;
+    b.bucket.default_years = 101;
+    assert_false(encodes(KIND_BUCKET, &b));
+    b.bucket.default_years = 0;
+    assert_true(encodes(KIND_BUCKET, &b));
 
     body_sample(KIND_UPLOAD, &rng, &b); /* upload */
     b.upload.bucket++;

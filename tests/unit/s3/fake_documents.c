@@ -9,6 +9,32 @@ bool store_is_encrypted(const struct store *s)
     return true;
 }
 
+/* No bucket here has object lock. */
+uint64_t store_compliance_now_s(const struct store *s)
+{
+    return (uint64_t)(s->clock_ns / 1000000000);
+}
+
+enum dol_err store_bucket_set_lock(struct store *s, struct bytes name, const struct bucket_lock *lock)
+{
+    (void)lock;
+    return fake_bucket_find(s, name) < 0 ? DOL_ENOBUCKET : DOL_EPRECONDITION;
+}
+
+enum dol_err store_object_set_retention(struct store *s, const struct lock_request *req, enum retention_mode mode,
+                                        int64_t until_s)
+{
+    (void)mode;
+    (void)until_s;
+    return fake_bucket_find(s, req->bucket) < 0 ? DOL_ENOBUCKET : DOL_ENOLOCK;
+}
+
+enum dol_err store_object_set_legal_hold(struct store *s, const struct lock_request *req, enum legal_hold hold)
+{
+    (void)hold;
+    return fake_bucket_find(s, req->bucket) < 0 ? DOL_ENOBUCKET : DOL_ENOLOCK;
+}
+
 void fake_documents_free(struct store *s)
 {
     for (unsigned i = 0; i < s->document_count; i++) {

@@ -284,6 +284,8 @@ struct fake_object *fake_object_get(struct store *s, unsigned bucket, struct byt
 
 enum dol_err store_put_begin(struct store *s, const struct put_request *req, struct put **out)
 {
+    if (req->retention.mode != RETENTION_NONE || req->retention.legal_hold)
+        return DOL_ENOLOCK;
     enum dol_err err = fake_injected(s, FAKE_CALL_PUT_BEGIN);
     int bucket = fake_bucket_find(s, req->bucket);
     if (err == DOL_OK && bucket < 0)

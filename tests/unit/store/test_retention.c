@@ -91,6 +91,20 @@ static void test_dates(void **state)
     }
 }
 
+/* What an existing protection may become without asking the predicate above: the same mode, the same date or later. */
+static void test_weaker(void **state)
+{
+    (void)state;
+    for (unsigned from = RETENTION_NONE; from <= RETENTION_COMPLIANCE; from++)
+        for (unsigned to = RETENTION_NONE; to <= RETENTION_COMPLIANCE; to++)
+            for (int64_t later = -1; later <= 1; later++)
+                for (unsigned holds = 0; holds < 4; holds++) {
+                    const struct retention a = {(uint8_t)from, holds & 1, from ? 1ll << 33 : 0};
+                    const struct retention b = {(uint8_t)to, (uint8_t)(holds >> 1), to ? (1ll << 33) + later : 0};
+                    assert_int_equal(retention_is_weaker(&b, &a), from != RETENTION_NONE && (to != from || later < 0));
+                }
+}
+
 /* A mode that this program doesn't know protects like the strictest one. */
 static void test_unknown_mode(void **state)
 {
@@ -107,6 +121,7 @@ int main(void)
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_dates),
         cmocka_unit_test(test_unknown_mode),
+        cmocka_unit_test(test_weaker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
