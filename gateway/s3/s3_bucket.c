@@ -165,25 +165,39 @@ static enum s3_error create_bucket_read(struct s3_request *rq)
     return create_bucket_check_location(rq, xml_child_text(root, "LocationConstraint"));
 }
 
+static enum s3_error create_bucket_read_lock(struct s3_request *rq, bool *object_lock)
+{
+    static const char name[] = "x-amz-bucket-object-lock-enabled";
+    const struct bytes *value = s3_header(rq, name);
+    *object_lock = value != NULL && (bytes_equal_str(*value, "true") || bytes_equal_str(*value, "True"));
+    if (value == NULL || *object_lock || bytes_equal_str(*value, "false") || bytes_equal_str(*value, "False"))
+        return S3_ERR_NONE;
+    return s3_fail_argument(rq, NULL, name, *value);
+}
+
 enum s3_error s3_create_bucket(struct s3_request *rq)
 {
+    bool object_lock;
     if (bucket_name_is_reserved(rq->bucket))
         return s3_fail(rq, S3_ERR_INVALID_BUCKET_NAME, "The specified bucket name is reserved by this server.");
     enum s3_error error = create_bucket_read(rq);
+    if (error == S3_ERR_NONE)
+        error = create_bucket_read_lock(rq, &object_lock);
     if (error != S3_ERR_NONE)
         return error;
     struct bucket_create create = {
         .name = rq->bucket,
         .owner = s3_bytes_of(rq->identity.user_id),
         .region = s3_bytes_of(rq->config->region),
+        .object_lock = object_lock,
     };
     struct bucket_info bucket;
     enum dol_err err = store_bucket_create(rq->config->store, &create, &bucket);
     if (err == DOL_EEXIST) {
         if (strcmp(bucket.owner, rq->identity.user_id) != 0)
             return S3_ERR_BUCKET_ALREADY_EXISTS;
-        /* In us-east-1, and there alone, creating one's own bucket again is right. */
-        if (strcmp(rq->config->region, S3_DEFAULT_REGION) != 0)
+        /* In us-east-1, and there alone, creating one's own bucket again is right; but it isn't made another. */
+        if (strcmp(rq->config->region, S3_DEFAULT_REGION) != 0 || (create.object_lock && !bucket.lock.enabled))
             return S3_ERR_BUCKET_ALREADY_OWNED;
     } else if (err != DOL_OK) {
         return s3_error_of(err);

@@ -11,6 +11,7 @@
 #include "s3_body.h"
 #include "s3_condition.h"
 #include "s3_copy_source.h"
+#include "s3_lock.h"
 #include "s3_metadata.h"
 #include "s3_object.h"
 #include "s3_reply.h"
@@ -108,6 +109,8 @@ static enum s3_error copy_prepare(struct s3_request *rq, struct copy *copy, stru
     enum s3_error error = copy->replace_metadata ? s3_metadata_read(rq, put) : copy_source_metadata(rq, copy, put);
     if (error == S3_ERR_NONE)
         error = copy->replace_tags ? s3_tags_read(rq, put) : s3_tags_copy(rq, copy->source.object, put);
+    if (error == S3_ERR_NONE)
+        error = s3_lock_read(rq, &put->retention);
     if (error == S3_ERR_NONE)
         error = copy_check_self(rq, copy, put);
     if (error == S3_ERR_NONE)

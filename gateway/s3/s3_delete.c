@@ -9,6 +9,7 @@
 #include "hash.h"
 #include "s3_body.h"
 #include "s3_condition.h"
+#include "s3_lock.h"
 #include "s3_reply.h"
 #include "xml_requests.h"
 
@@ -34,6 +35,7 @@ enum s3_error s3_delete_object(struct s3_request *rq)
     if (error != S3_ERR_NONE)
         return error;
     request.version = version;
+    request.bypass_governance = s3_lock_bypass(rq, rq->key);
     enum dol_err err = store_object_delete(rq->config->store, &request, &result);
     if (!delete_was_fine(&request, err))
         return s3_condition_error(rq, err);
@@ -83,8 +85,11 @@ static void delete_outcome_of(const struct s3_request *rq, const struct xml_dele
         }
         version = &storage;
     }
-    struct delete_request request = {
-        .bucket = rq->bucket, .key = object->key, .version = version, .owner = s3_bytes_of(rq->identity.user_id)};
+    struct delete_request request = {.bucket = rq->bucket,
+                                     .key = object->key,
+                                     .version = version,
+                                     .owner = s3_bytes_of(rq->identity.user_id),
+                                     .bypass_governance = s3_lock_bypass(rq, object->key)};
     if (object->etag.len > 0)
         request.condition = s3_condition_of_etag(object->etag);
     enum dol_err err = store_object_delete(rq->config->store, &request, &outcome->result);

@@ -56,7 +56,9 @@ enum s3_error s3_error_of(enum dol_err err)
     case DOL_EPRECONDITION:
         return S3_ERR_PRECONDITION_FAILED;
     case DOL_ERETAINED:
-        return S3_ERR_ACCESS_DENIED;
+        return S3_ERR_LOCKED;
+    case DOL_ENOLOCK:
+        return S3_ERR_NO_BUCKET_LOCK;
     case DOL_EDIGEST:
         return S3_ERR_BAD_DIGEST;
     case DOL_ELENGTH:

@@ -33,6 +33,8 @@
     X(INVALID_ACCESS_KEY_ID, "InvalidAccessKeyId", 403,                                                                \
       "The AWS Access Key Id you provided does not exist in our records.")                                             \
     X(INVALID_ARGUMENT, "InvalidArgument", 400, "Invalid Argument")                                                    \
+    X(INVALID_BUCKET_STATE, "InvalidBucketState", 409,                                                                 \
+      "The request is not valid with the current state of the bucket.")                                                \
     X(INVALID_BUCKET_NAME, "InvalidBucketName", 400, "The specified bucket is not valid.")                             \
     X(INVALID_CHUNK_SIZE, "InvalidChunkSizeError", 403,                                                                \
       "Only the last chunk is allowed to have a size less than 8192 bytes")                                            \
@@ -46,11 +48,13 @@
       "The list of parts was not in ascending order. Parts must be ordered by part number.")                           \
     X(INVALID_RANGE, "InvalidRange", 416, "The requested range is not satisfiable")                                    \
     X(INVALID_REQUEST, "InvalidRequest", 400, "Invalid Request")                                                       \
+    X(INVALID_RETENTION_PERIOD, "InvalidRetentionPeriod", 400, "The retention period must be a positive integer.")     \
     X(INVALID_STORAGE_CLASS, "InvalidStorageClass", 400, "The storage class you specified is not valid")               \
     X(INVALID_TAG, "InvalidTag", 400, "The tag provided was not a valid tag.")                                         \
     X(INVALID_TOKEN, "InvalidToken", 400, "The provided token is malformed or otherwise invalid.")                     \
     X(INVALID_URI, "InvalidURI", 400, "Couldn't parse the specified URI.")                                             \
     X(KEY_TOO_LONG, "KeyTooLongError", 400, "Your key is too long")                                                    \
+    X(LOCKED, "AccessDenied", 403, "Access Denied because object protected by object lock.")                           \
     X(MALFORMED_TRAILER, "MalformedTrailerError", 400,                                                                 \
       "The request contained trailing data that was not well-formed or did not conform to our published schema.")      \
     X(MALFORMED_XML, "MalformedXML", 400,                                                                              \
@@ -59,6 +63,7 @@
     X(METADATA_TOO_LARGE, "MetadataTooLarge", 400, "Your metadata headers exceed the maximum allowed metadata size")   \
     X(METHOD_NOT_ALLOWED, "MethodNotAllowed", 405, "The specified method is not allowed against this resource.")       \
     X(MISSING_CONTENT_LENGTH, "MissingContentLength", 411, "You must provide the Content-Length HTTP header.")         \
+    X(NO_BUCKET_LOCK, "InvalidRequest", 400, "Bucket is missing Object Lock Configuration")                            \
     X(NO_SUCH_BUCKET, "NoSuchBucket", 404, "The specified bucket does not exist")                                      \
     X(NO_SUCH_BUCKET_POLICY, "NoSuchBucketPolicy", 404, "The bucket policy does not exist")                            \
     X(NO_SUCH_CORS, "NoSuchCORSConfiguration", 404, "The CORS configuration does not exist")                           \
@@ -68,6 +73,8 @@
     X(NO_SUCH_LIFECYCLE, "NoSuchLifecycleConfiguration", 404, "The lifecycle configuration does not exist")            \
     X(NO_SUCH_LOCK_CONFIGURATION, "ObjectLockConfigurationNotFoundError", 404,                                         \
       "Object Lock configuration does not exist for this bucket")                                                      \
+    X(NO_SUCH_OBJECT_LOCK, "NoSuchObjectLockConfiguration", 404,                                                       \
+      "The specified object does not have a ObjectLock configuration")                                                 \
     X(NO_SUCH_OWNERSHIP, "OwnershipControlsNotFoundError", 404, "The bucket ownership controls were not found")        \
     X(NO_SUCH_PUBLIC_ACCESS_BLOCK, "NoSuchPublicAccessBlockConfiguration", 404,                                        \
       "The public access block configuration was not found")                                                           \

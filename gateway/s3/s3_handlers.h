@@ -37,6 +37,14 @@ s3_handler_fn s3_get_object_tagging;
 s3_handler_fn s3_put_object_tagging;
 s3_handler_fn s3_delete_object_tagging;
 
+/* s3_lock.c */
+s3_handler_fn s3_get_object_lock;
+s3_handler_fn s3_put_object_lock;
+s3_handler_fn s3_get_object_retention;
+s3_handler_fn s3_put_object_retention;
+s3_handler_fn s3_get_object_legal_hold;
+s3_handler_fn s3_put_object_legal_hold;
+
 /* s3_list.c */
 s3_handler_fn s3_list_objects_v1;
 s3_handler_fn s3_list_objects_v2;

@@ -6,6 +6,7 @@
 #include "http_date.h"
 #include "http_etag.h"
 #include "http_range.h"
+#include "s3_lock.h"
 #include "s3_metadata.h"
 #include "s3_reply.h"
 
@@ -266,6 +267,7 @@ enum s3_error s3_object_headers(struct s3_request *rq, const struct object *obje
     s3_reply_header(rq, "Accept-Ranges", "bytes");
     s3_reply_version(rq, "x-amz-version-id", &info->version, info->null_version);
     s3_reply_encryption(rq);
+    s3_lock_headers(rq, &info->retention);
     if (info->storage_class != STORAGE_CLASS_STANDARD)
         s3_reply_header(rq, "x-amz-storage-class", s3_storage_class_name(info->storage_class));
     if (info->tag_count > 0)

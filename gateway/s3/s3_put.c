@@ -9,6 +9,7 @@
 #include "s3_handlers.h"
 
 #include "s3_condition.h"
+#include "s3_lock.h"
 #include "s3_metadata.h"
 #include "s3_object.h"
 #include "s3_put.h"
@@ -66,6 +67,8 @@ enum s3_error s3_put_object(struct s3_request *rq)
         error = s3_metadata_read(rq, &request);
     if (error == S3_ERR_NONE)
         error = s3_tags_read(rq, &request);
+    if (error == S3_ERR_NONE)
+        error = s3_lock_read(rq, &request.retention);
     if (error == S3_ERR_NONE)
         error = s3_condition_read(rq, &request.condition);
     if (error != S3_ERR_NONE)

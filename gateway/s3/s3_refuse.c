@@ -14,7 +14,7 @@ enum refuse_how {
     REFUSE_ON_OTHERS,     /* conditions: not what the operation knows */
     REFUSE_ACL,           /* only canned ACLs that say what holds anyway */
     REFUSE_STORAGE_CLASS, /* only the classes whose objects can be read at once */
-    REFUSE_UNLESS_FALSE,
+    REFUSE_BOOLEAN,
     REFUSE_OWNERSHIP,  /* only BucketOwnerEnforced */
     REFUSE_ENCRYPTION, /* only the pool's own */
     REFUSE_KMS_KEY,    /* there are none */
@@ -27,7 +27,7 @@ static const struct {
     {"x-amz-acl", REFUSE_ACL},
     {"x-amz-storage-class", REFUSE_STORAGE_CLASS},
     {"x-amz-object-ownership", REFUSE_OWNERSHIP},
-    {"x-amz-bucket-object-lock-enabled", REFUSE_UNLESS_FALSE},
+    {"x-amz-bucket-object-lock-enabled", REFUSE_ON_OTHERS},
     {"if-match", REFUSE_ON_OTHERS},
     {"if-none-match", REFUSE_ON_OTHERS},
     {"x-amz-copy-source-range", REFUSE_ON_OTHERS},
@@ -36,14 +36,14 @@ static const struct {
     {"x-amz-grant-", REFUSE_ALWAYS},
     {"x-amz-if-match-", REFUSE_ALWAYS},
     {"x-amz-mfa", REFUSE_ALWAYS},
-    {"x-amz-object-lock-", REFUSE_ALWAYS},
+    {"x-amz-object-lock-", REFUSE_ON_OTHERS},
     {"x-amz-server-side-encryption", REFUSE_ENCRYPTION},
     {"x-amz-server-side-encryption-aws-kms-key-id", REFUSE_KMS_KEY},
     {"x-amz-server-side-encryption-", REFUSE_ALWAYS},
     {"x-amz-tagging", REFUSE_ON_OTHERS},
     {"x-amz-write-offset-bytes", REFUSE_ALWAYS},
     {"x-amz-rename-source", REFUSE_ALWAYS},
-    {"x-amz-bypass-governance-retention", REFUSE_UNLESS_FALSE},
+    {"x-amz-bypass-governance-retention", REFUSE_BOOLEAN},
 };
 
 static bool refuse_names(const char *row, struct bytes name)
@@ -112,7 +112,9 @@ static bool refuse_is_known(const struct s3_request *rq, const char *name)
     static s3_handler_fn *const makers[] = {s3_put_object, s3_copy_object, s3_create_upload};
     static s3_handler_fn *const copies[] = {s3_copy_object, s3_upload_part_copy};
     s3_handler_fn *handler = rq->route->handler;
-    if (strcmp(name, "x-amz-tagging") == 0)
+    if (strcmp(name, "x-amz-bucket-object-lock-enabled") == 0)
+        return handler == s3_create_bucket;
+    if (strcmp(name, "x-amz-tagging") == 0 || strncmp(name, "x-amz-object-lock-", 18) == 0)
         return refuse_is_one(handler, makers, sizeof makers / sizeof makers[0]);
     if (strcmp(name, "x-amz-copy-source-range") == 0)
         return handler == s3_upload_part_copy;
@@ -124,6 +126,8 @@ static bool refuse_is_known(const struct s3_request *rq, const char *name)
         return strcmp(name, "if-match") == 0;
     return refuse_is_one(handler, writes, sizeof writes / sizeof writes[0]);
 }
+
+static const char *const booleans[] = {"true", "false", "True", "False"};
 
 static enum s3_error refuse_header(struct s3_request *rq, enum refuse_how how, const char *name, struct bytes value)
 {
@@ -137,9 +141,10 @@ static enum s3_error refuse_header(struct s3_request *rq, enum refuse_how how, c
         return refuse_acl(rq, value);
     case REFUSE_STORAGE_CLASS:
         return s3_storage_class_read(rq, &storage_class);
-    case REFUSE_UNLESS_FALSE:
-        return bytes_equal_str(value, "false") || bytes_equal_str(value, "False") ? S3_ERR_NONE
-                                                                                  : s3_fail_header(rq, name);
+    case REFUSE_BOOLEAN:
+        return is_one_of(value, booleans, sizeof booleans / sizeof booleans[0])
+                   ? S3_ERR_NONE
+                   : s3_fail_argument(rq, NULL, name, value);
     case REFUSE_OWNERSHIP:
         return bytes_equal_str(value, "BucketOwnerEnforced") ? S3_ERR_NONE : s3_fail_header(rq, name);
     case REFUSE_ENCRYPTION:

@@ -81,6 +81,10 @@ enum s3_error s3_put_bucket_versioning(struct s3_request *rq)
     else
         return S3_ERR_MALFORMED_XML;
     err = store_bucket_set_versioning(rq->config->store, rq->bucket, versioning);
+    if (err == DOL_ERETAINED)
+        return s3_fail(rq, S3_ERR_INVALID_BUCKET_STATE,
+                       "An Object Lock configuration is present on this bucket, so the versioning state cannot be "
+                       "changed.");
     return err != DOL_OK ? s3_error_of(err) : s3_reply_begin(rq, 200, 0);
 }
 

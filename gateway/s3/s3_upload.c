@@ -10,6 +10,7 @@
 
 #include "hash.h"
 #include "s3_handlers.h"
+#include "s3_lock.h"
 #include "s3_metadata.h"
 #include "s3_reply.h"
 #include "s3_tags.h"
@@ -148,6 +149,8 @@ enum s3_error s3_create_upload(struct s3_request *rq)
         error = s3_metadata_read(rq, &request);
     if (error == S3_ERR_NONE)
         error = s3_tags_read(rq, &request);
+    if (error == S3_ERR_NONE)
+        error = s3_lock_read(rq, &request.retention);
     if (error == S3_ERR_NONE)
         error = s3_error_of(store_upload_create(rq->config->store, &request, (uint8_t)created.checksum.alg,
                                                 (uint8_t)created.checksum.type, &created.id));

@@ -42,7 +42,7 @@ class ApiTest(unittest.TestCase):
     def remove_bucket(cls, name):
         for page in cls.s3.get_paginator("list_object_versions").paginate(Bucket=name):
             for entry in page.get("Versions", []) + page.get("DeleteMarkers", []):
-                cls.s3.delete_object(Bucket=name, Key=entry["Key"], VersionId=entry["VersionId"])
+                cls.s3.delete_object(Bucket=name, Key=entry["Key"], VersionId=entry["VersionId"], BypassGovernanceRetention=True)
         cls.s3.delete_bucket(Bucket=name)
 
     def put(self, key, body=b"", **more):

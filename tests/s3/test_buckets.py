@@ -68,7 +68,6 @@ class Buckets(ApiTest):
     def test_not_offered(self):
         s3, b = self.s3, {"Bucket": self.bucket}
         self.refused(501, "NotImplemented", s3.put_bucket_policy, Policy="{}", **b)
-        self.refused(501, "NotImplemented", s3.create_bucket, Bucket=self.new_bucket_name(), ObjectLockEnabledForBucket=True)
 
     def test_methods(self):
         self.expect(Request("POST", "/").send(), 405, "MethodNotAllowed")

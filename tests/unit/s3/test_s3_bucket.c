@@ -188,10 +188,11 @@ static void test_refused_operations(void **state)
     } cases[] = {
         {"PUT", "/bucket?policy", 501, "NotImplemented"},
         {"PUT", "/bucket?acl", 501, "NotImplemented"},
-        {"PUT", "/bucket?object-lock", 501, "NotImplemented"},
+        {"PUT", "/bucket?object-lock", 400, "MalformedXML"},
         {"DELETE", "/bucket?policy", 501, "NotImplemented"},
         {"POST", "/bucket", 501, "NotImplemented"},
-        {"PUT", "/bucket/key?retention", 501, "NotImplemented"},
+        {"PUT", "/bucket/key?retention", 400, "MalformedXML"},
+        {"GET", "/bucket/key?retention", 400, "InvalidRequest"},
         {"POST", "/bucket/key?restore", 501, "NotImplemented"},
         {"PUT", "/", 405, "MethodNotAllowed"},
         {"POST", "/bucket/key", 405, "MethodNotAllowed"},
