@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 
+#include "delete.h"
 #include "dol_assert.h"
 #include "gc.h"
 #include "retention.h"
@@ -25,8 +26,8 @@ static enum dol_err append_delete(struct store *s, uint64_t bucket, struct bytes
     return store_append_body(s, RECORD_DELETE, bytes_of(buf, w.len));
 }
 
-static enum dol_err delete_version(struct store *s, const struct bucket_ref *bucket, const struct delete_request *req,
-                                   struct delete_result *out)
+enum dol_err delete_version_gated(struct store *s, const struct bucket_ref *bucket, const struct delete_request *req,
+                                  struct delete_result *out)
 {
     struct manifest m;
     void *body = NULL;
@@ -66,6 +67,13 @@ static enum dol_err put_marker(struct store *s, const struct bucket_ref *bucket,
     return err;
 }
 
+enum dol_err delete_current_gated(struct store *s, const struct bucket_ref *bucket, const struct delete_request *req,
+                                  struct delete_result *out)
+{
+    return bucket->versioning != BUCKET_VERSIONING_OFF ? put_marker(s, bucket, req, out)
+                                                       : delete_version_gated(s, bucket, req, out);
+}
+
 /* With the gate held. */
 static enum dol_err delete_gated(struct store *s, uint64_t id, const struct delete_request *req,
                                  struct delete_result *out)
@@ -77,8 +85,8 @@ static enum dol_err delete_gated(struct store *s, uint64_t id, const struct dele
         err = DOL_ENOBUCKET;
     if (err != DOL_OK)
         return err;
-    return req->version == NULL && bucket.versioning != BUCKET_VERSIONING_OFF ? put_marker(s, &bucket, req, out)
-                                                                              : delete_version(s, &bucket, req, out);
+    return req->version == NULL ? delete_current_gated(s, &bucket, req, out)
+                                : delete_version_gated(s, &bucket, req, out);
 }
 
 static enum dol_err try_delete(struct store *s, const struct delete_request *req, struct delete_result *out)

@@ -26,6 +26,7 @@
 
 struct store_stats {
     _Atomic uint64_t puts, gets, deletes, bytes_in, bytes_out;
+    _Atomic uint64_t lifecycle_expired, lifecycle_removed, lifecycle_aborted, lifecycle_retained, lifecycle_failed;
     _Atomic uint64_t chunks_written, chunks_deduplicated, bytes_deduplicated, bytes_compressed_in, bytes_compressed_out;
 };
 

@@ -526,6 +526,9 @@ struct store_counters {
     uint64_t cache_bytes, cache_bytes_max;           /* memory now, and the most */
     uint64_t slabs_freed, slabs_compacted; /* given back; of those, that had something to be copied out first */
     uint64_t bytes_moved;                  /* copied out */
+    /* by lifecycle rules: current versions, versions removed for good, uploads; what was due and is protected, what
+     * failed (both are counted again in each pass) */
+    uint64_t lifecycle_expired, lifecycle_removed, lifecycle_aborted, lifecycle_retained, lifecycle_failed;
     uint64_t index_commits;
     uint64_t index_pending_records; /* now: published, not yet committed to the index */
     uint64_t index_map_bytes;       /* now: size of the index's map */
