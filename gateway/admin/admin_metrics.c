@@ -236,6 +236,18 @@ static void drives(FILE *out, const struct store_status *s)
     }
 }
 
+static void lifecycle(FILE *out, const struct store_counters *c)
+{
+    counter(out, "dolmen_lifecycle_expired_total", "Current versions ended by lifecycle rules.", c->lifecycle_expired);
+    counter(out, "dolmen_lifecycle_removed_total", "Versions and delete markers removed for good by lifecycle rules.",
+            c->lifecycle_removed);
+    counter(out, "dolmen_lifecycle_aborted_total", "Uploads aborted by lifecycle rules.", c->lifecycle_aborted);
+    counter(out, "dolmen_lifecycle_retained_total",
+            "Times that a version was due by a lifecycle rule and is protected by object lock.", c->lifecycle_retained);
+    counter(out, "dolmen_lifecycle_failed_total", "Times that what was due by a lifecycle rule failed to end.",
+            c->lifecycle_failed);
+}
+
 static void scrub(FILE *out, const struct store_scrub_status *s)
 {
     gauge(out, "dolmen_scrub_running", "1 while a pass of scrubbing is under way.", s->now.state == SCRUB_RUNNING);
@@ -303,6 +315,7 @@ char *admin_metrics_text(const struct admin *admin, const struct store_status *s
     pool(out, status);
     drives(out, status);
     store_counters(out, &status->counters);
+    lifecycle(out, &status->counters);
     scrub(out, scrubbing);
     free(requests);
     if (fclose(out) == 0)

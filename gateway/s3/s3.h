@@ -11,10 +11,11 @@
 #include "iam.h"
 
 struct s3_config {
-    struct store *store; /* borrowed */
-    struct iam *iam;     /* borrowed */
-    const char *region;  /* "us-east-1" */
-    const char *domain;  /* virtual-host style suffix, NULL: path style only */
+    struct store *store;     /* borrowed */
+    struct iam *iam;         /* borrowed */
+    const char *region;      /* "us-east-1" */
+    const char *domain;      /* virtual-host style suffix, NULL: path style only */
+    int64_t lifecycle_day_s; /* length of a day of lifecycle rules */
 };
 
 struct s3;

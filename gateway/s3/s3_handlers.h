@@ -37,6 +37,9 @@ s3_handler_fn s3_get_object_tagging;
 s3_handler_fn s3_put_object_tagging;
 s3_handler_fn s3_delete_object_tagging;
 
+/* s3_lifecycle.c */
+s3_handler_fn s3_put_lifecycle;
+
 /* s3_lock.c */
 s3_handler_fn s3_get_object_lock;
 s3_handler_fn s3_put_object_lock;

@@ -6,6 +6,7 @@
 #include "http_date.h"
 #include "http_etag.h"
 #include "http_range.h"
+#include "s3_lifecycle.h"
 #include "s3_lock.h"
 #include "s3_metadata.h"
 #include "s3_reply.h"
@@ -279,6 +280,7 @@ enum s3_error s3_object_headers(struct s3_request *rq, const struct object *obje
                         s3_text(rq, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, part->offset,
                                 part->offset + part->len - 1, info->size));
     object_checksum_headers(rq, info, part);
+    s3_lifecycle_object_header(rq, object);
     object_metadata_headers(rq, object);
     return object_standard_headers(rq, info);
 }

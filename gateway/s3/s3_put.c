@@ -9,6 +9,7 @@
 #include "s3_handlers.h"
 
 #include "s3_condition.h"
+#include "s3_lifecycle.h"
 #include "s3_lock.h"
 #include "s3_metadata.h"
 #include "s3_object.h"
@@ -36,8 +37,16 @@ void s3_put_fill_finish(const struct s3_body *body, struct put_finish *fin)
     fin->checksum = s3_checksum_kept(&body->kept, CHECKSUM_FULL_OBJECT);
 }
 
-static enum s3_error put_reply(struct s3_request *rq, const struct s3_body *body, const struct put_result *result)
+static enum s3_error put_reply(struct s3_request *rq, const struct s3_body *body, const struct put_request *request,
+                               const struct put_result *result)
 {
+    const struct lifecycle_version version = {.key = rq->key,
+                                              .size = result->size,
+                                              .tags = request->tags,
+                                              .tag_count = request->tag_count,
+                                              .current = true,
+                                              .mtime_ns = result->mtime_ns};
+    s3_lifecycle_header(rq, &version);
     char etag[S3_ETAG_TEXT_MAX];
     char sum[CHECKSUM_TEXT_MAX];
     s3_etag_format(&result->etag, etag);
@@ -84,7 +93,7 @@ enum s3_error s3_put_object(struct s3_request *rq)
     error = s3_condition_error(rq, store_put_finish(put, &fin, &result));
     put = NULL;
     if (error == S3_ERR_NONE)
-        error = put_reply(rq, body, &result);
+        error = put_reply(rq, body, &request, &result);
 out:
     if (put != NULL)
         store_put_abort(put);

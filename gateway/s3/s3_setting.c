@@ -8,6 +8,7 @@
 
 #include "s3_body.h"
 #include "s3_cors.h"
+#include "s3_lifecycle.h"
 #include "s3_reply.h"
 #include "s3_route.h"
 #include "s3_tags.h"
@@ -137,6 +138,7 @@ static const struct setting settings[] = {
     {S3_CORS_DOCUMENT, &s3_cors_shape, cors_check, S3_ERR_NO_SUCH_CORS, 200},
     {"encryption", &encryption_shape, encryption_check, S3_ERR_NO_SUCH_ENCRYPTION, 200},
     {"publicAccessBlock", &public_access_shape, public_access_check, S3_ERR_NO_SUCH_PUBLIC_ACCESS_BLOCK, 200},
+    {S3_LIFECYCLE_DOCUMENT, NULL, NULL, S3_ERR_NO_SUCH_LIFECYCLE, 0}, /* put by s3_put_lifecycle() */
     {"ownershipControls", &ownership_shape, ownership_check, S3_ERR_NO_SUCH_OWNERSHIP, 200},
 };
 

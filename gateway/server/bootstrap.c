@@ -10,6 +10,7 @@
 #include "log.h"
 #include "memory.h"
 #include "s3.h"
+#include "s3_lifecycle_worker.h"
 #include "server.h"
 #include "uring.h"
 #include <dolmen/store.h>
@@ -35,6 +36,7 @@ struct appliance {
     struct s3 *s3;
     struct server *server;
     struct admin *admin;
+    struct s3_lifecycle_worker *lifecycle;
 };
 
 static enum dol_err fail(struct appliance *a, int exit_code, const struct devdir_why *why)
@@ -322,7 +324,11 @@ static enum dol_err open_gateway(struct appliance *a)
     const struct options *o = a->boot->options;
     struct devdir_why why = explain("out of memory");
     struct runtime *rt = runtime_self();
-    const struct s3_config s3_config = {.store = a->store, .iam = a->iam, .region = o->region, .domain = o->domain};
+    const struct s3_config s3_config = {.store = a->store,
+                                        .iam = a->iam,
+                                        .region = o->region,
+                                        .domain = o->domain,
+                                        .lifecycle_day_s = (int64_t)o->lifecycle_day_s};
     const struct server_config server_config = {.runtime = rt, .limits = front_limits(o, runtime_loops(rt))};
     if (s3_new(&s3_config, &a->s3) != DOL_OK || server_new(&server_config, &a->server) != DOL_OK)
         return fail(a, BOOTSTRAP_EXIT_FAILED, &why);
@@ -340,7 +346,8 @@ static enum dol_err open_gateway(struct appliance *a)
     if (admin_new(&admin_config, &a->admin) != DOL_OK)
         return fail(a, BOOTSTRAP_EXIT_FAILED, &why);
     enum dol_err err = listen_all(a);
-    if (err == DOL_OK && server_start(a->server) != DOL_OK) {
+    if (err == DOL_OK && (s3_lifecycle_worker_start(a->store, (int64_t)o->lifecycle_day_s, &a->lifecycle) != DOL_OK ||
+                          server_start(a->server) != DOL_OK)) {
         why = explain("cannot start the server: too many fibers");
         err = fail(a, BOOTSTRAP_EXIT_FAILED, &why);
     }
@@ -372,6 +379,7 @@ static void close_all(struct appliance *a)
         server_free(a->server);
     }
     front_close(&a->boot->front);
+    s3_lifecycle_worker_stop(a->lifecycle);
     admin_free(a->admin);
     if (a->s3 != NULL)
         s3_free(a->s3);

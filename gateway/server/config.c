@@ -92,9 +92,10 @@ static int take_setting(void *user, const char *section, const char *name, const
         return refuse_setting(r, "", name, NULL, "before any section. Put it below [server], [pool], [log] ...");
     if (!option_section_exists(section)) {
         if (r->bad_line == 0)
-            option_explain(
-                r->why, "%s:%d: [%s]: no such section. There are [server], [pool], [log], [limits], [cache], [scrub].",
-                r->path, r->line, section);
+            option_explain(r->why,
+                           "%s:%d: [%s]: no such section. There are [server], [pool], [log], [limits], [cache], "
+                           "[scrub], [lifecycle].",
+                           r->path, r->line, section);
         r->bad_line = r->bad_line != 0 ? r->bad_line : r->line;
         return 0;
     }

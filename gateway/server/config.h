@@ -1,7 +1,7 @@
 /*
  * The configuration file of --config: INI, read by libinih. Sections [server], [pool], [log], [limits], [cache],
- * [scrub]; the keys are in option_keys.c. Strict: an unknown section or key, a key given twice, a bad value, a line
- * that is neither is an error that names file and line.
+ * [scrub], [lifecycle]; the keys are in option_keys.c. Strict: an unknown section or key, a key given twice, a bad
+ * value, a line that is neither is an error that names file and line.
  */
 #ifndef DOL_CONFIG_H
 #define DOL_CONFIG_H

@@ -196,6 +196,11 @@ static bool set_scrub_interval(struct options *o, const char *value)
     return strcmp(value, "0") == 0 || option_parse_interval(value, &o->scrub_interval_s);
 }
 
+static bool set_lifecycle_day(struct options *o, const char *value)
+{
+    return option_parse_interval(value, &o->lifecycle_day_s);
+}
+
 #define ENDPOINT "not an address and port. Give it like 127.0.0.1:9000, 0.0.0.0:9000 or [::1]:9000."
 #define PATH     "not an absolute path."
 #define SECONDS  "not a number of seconds from 1 to 86400."
@@ -231,6 +236,7 @@ const struct option_key option_keys[] = {
      "not a size. Give bytes a second like 64M or 1G; 0: no limit."},
     {"scrub", "interval", "scrub-interval", false, set_scrub_interval,
      "not a time. Give it like 7d, 12h, 30m or 90s; 0: no scrub begins by itself."},
+    {"lifecycle", "day", "lifecycle-day", false, set_lifecycle_day, "not a time. Give it like 1d, 1h or 10s."},
     {"cache", "size", "cache-size", false, set_cache, "not a size. Give it like 512M or 4G; 0: no cache."},
 };
 const unsigned option_key_count = sizeof option_keys / sizeof option_keys[0];
@@ -280,6 +286,7 @@ void options_init(struct options *o)
         .region = "us-east-1",
         .cache_bytes = OPTIONS_CACHE_BYTES,
         .scrub_bytes_s = OPTIONS_SCRUB_BYTES_S,
+        .lifecycle_day_s = OPTIONS_LIFECYCLE_DAY_S,
         .scrub_interval_s = OPTIONS_SCRUB_INTERVAL_S,
         .log_level = LOG_LEVEL_INFO,
         .log_format = LOG_FORMAT_AUTO,

@@ -28,6 +28,7 @@ static const char help[] =
     "                        at most 4G); 0: none\n"
     "  --scrub-bandwidth SIZE  bytes a second that scrubbing reads (64M); 0: no limit\n"
     "  --scrub-interval TIME   how often all is scrubbed (7d); like 12h or 30m; 0: not by itself\n"
+    "  --lifecycle-day TIME  length of a day of lifecycle rules (1d); shorter for tests only\n"
     "  --log-level LEVEL     error, warn, info (the default) or debug\n"
     "  --log-format FORMAT   text, journal, json, or auto: journal under systemd, else text\n"
     "  --help, --version\n"

@@ -14,6 +14,7 @@
 #define OPTIONS_OWNED_MAX   256u
 
 #define OPTIONS_SCRUB_BYTES_S    (64ull << 20)
+#define OPTIONS_LIFECYCLE_DAY_S  86400u
 #define OPTIONS_SCRUB_INTERVAL_S (7u * 86400u)
 
 /* 0 in a limit: the built-in default. */
@@ -64,6 +65,7 @@ struct options {
     struct option_limits limits;
     uint64_t cache_bytes;      /* of verified chunks kept for reads; 0: none */
     uint64_t scrub_bytes_s;    /* 0: no limit */
+    uint64_t lifecycle_day_s;  /* length of a day of lifecycle rules */
     uint64_t scrub_interval_s; /* from the beginning of a pass to the next one's; 0: none begins by itself */
 
     char *owned[OPTIONS_OWNED_MAX]; /* strings of the file */

@@ -14,6 +14,7 @@ from devices import ConfiguredAppliance, LoopDevices, loops_missing  # noqa: E40
 DEVICES = 11
 DEVICES_EC = "8+3"
 DEVICE_SIZE = "256M"
+LIFECYCLE_DAY = "1s"
 
 
 @contextlib.contextmanager
@@ -22,7 +23,7 @@ def on_devices(build):
     why = loops_missing()
     if why:
         skip(why)
-    with ConfiguredAppliance(build) as appliance, LoopDevices(os.path.join(appliance.work, "loops")) as loops:
+    with ConfiguredAppliance(build, ["[lifecycle]", f"day = {LIFECYCLE_DAY}"]) as appliance, LoopDevices(os.path.join(appliance.work, "loops")) as loops:
         appliance.drives = [loops.add(DEVICE_SIZE, 4096 if i % 2 else 512) for i in range(DEVICES)]
         created = appliance.create("--ec", DEVICES_EC)
         assert created.returncode == 0, created.stderr
@@ -42,7 +43,8 @@ def main():
         skip("python3-boto3 is not installed")
     if options.tls and options.devices:
         parser.error("--tls and --devices exclude each other")
-    with on_devices(options.build) if options.devices else Appliance(options.build, tls=options.tls) as appliance:
+    with on_devices(options.build) if options.devices else \
+            Appliance(options.build, arguments=["--lifecycle-day", LIFECYCLE_DAY], tls=options.tls) as appliance:
         appliance.start()
         access_key, secret_key = appliance.credentials()
         os.environ.update(DOLMEN_ENDPOINT=appliance.endpoint, DOLMEN_ACCESS_KEY=access_key, DOLMEN_SECRET_KEY=secret_key,

@@ -244,7 +244,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct s3 *s3;
     struct bucket_info bucket;
     struct store *store = fake_store_new();
-    struct s3_config config = {store, open_iam(), REGION, "example.org"};
+    struct s3_config config = {store, open_iam(), REGION, "example.org", 86400};
     struct bucket_create create = {
         .name = bytes_of("bucket", 6), .owner = bytes_of("owner", 5), .region = bytes_of(REGION, strlen(REGION))};
     enum dol_err err = store_bucket_create(store, &create, &bucket);

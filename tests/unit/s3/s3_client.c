@@ -402,7 +402,7 @@ void client_init(struct client *c, const char *region, const char *domain)
     assert_int_equal(iam_open(path, &c->iam), DOL_OK);
     unlink(path);
     c->store = fake_store_new();
-    struct s3_config config = {c->store, c->iam, region != NULL ? region : "us-east-1", domain};
+    struct s3_config config = {c->store, c->iam, region != NULL ? region : "us-east-1", domain, 86400};
     assert_int_equal(s3_new(&config, &c->s3), DOL_OK);
 }
 

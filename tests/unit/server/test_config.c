@@ -104,7 +104,9 @@ static const char everything[] = "# a comment\n"
                                  "size = 512M\n"
                                  "[scrub]\n"
                                  "bandwidth = 10M\n"
-                                 "interval = 12h";
+                                 "interval = 12h\n"
+                                 "[lifecycle]\n"
+                                 "day = 2h";
 
 static void everything_is_read(void **state)
 {
@@ -142,6 +144,7 @@ static void everything_is_read(void **state)
     assert_int_equal(options.cache_bytes, 512u << 20);
     assert_int_equal(options.scrub_bytes_s, 10u << 20);
     assert_int_equal(options.scrub_interval_s, 43200);
+    assert_int_equal(options.lifecycle_day_s, 7200);
     assert_int_equal(config_check(&options, &why), DOL_OK);
 }
 
@@ -173,6 +176,7 @@ static void defaults(void **state)
     assert_string_equal(options.admin_socket, CONFIG_ADMIN_SOCKET);
     assert_int_equal(options.log_level, LOG_LEVEL_INFO);
     assert_int_equal(options.log_format, LOG_FORMAT_AUTO);
+    assert_int_equal(options.lifecycle_day_s, 86400);
     assert_int_equal(options.cache_bytes, OPTIONS_CACHE_BYTES);
     assert_int_equal(config_check(&options, &why), DOL_OK);
     assert_int_equal(options.scrub_bytes_s, 64u << 20);
@@ -198,7 +202,8 @@ static void errors_name_the_line(void **state)
     refuse("[server]\nport = 1\n", ":2: [server] port: no such key.");
     refuse("[server]\nlevel = info\n", ":2: [server] level: no such key.");
     refuse("[Server]\nregion = a\n",
-           ":2: [Server]: no such section. There are [server], [pool], [log], [limits], [cache], [scrub].");
+           ":2: [Server]: no such section. There are [server], [pool], [log], [limits], [cache], [scrub], "
+           "[lifecycle].");
     refuse("region = a\n", ":1: [] region: before any section. Put it below [server], [pool], [log] ...");
     refuse("# x\n[server\n", ":2: neither [section], key = value, nor a comment (# ...).");
     refuse("[server]\nregion\n", ":2: neither [section], key = value, nor a comment (# ...).");
@@ -211,6 +216,7 @@ static void errors_name_the_line(void **state)
     refuse("[log]\nformat = xml\n", ":2: [log] format = xml: not a format. Give auto, text, journal or json.");
     refuse("[limits]\nidle_timeout = 0\n", ":2: [limits] idle_timeout = 0: not a number of seconds from 1 to 86400.");
     refuse("[cache]\nsize = big\n", ":2: [cache] size = big: not a size. Give it like 512M or 4G; 0: no cache.");
+    refuse("[lifecycle]\nday = 0\n", ":2: [lifecycle] day = 0: not a time. Give it like 1d, 1h or 10s.");
     refuse("[scrub]\nbandwidth = 1X\n",
            ":2: [scrub] bandwidth = 1X: not a size. Give bytes a second like 64M or 1G; 0: no limit.");
     refuse("[scrub]\ninterval = weekly\n", ":2: [scrub] interval = weekly: not a time. Give it like 7d, 12h, 30m or "
