@@ -1,7 +1,9 @@
 /*
  * Passes over the pool: slab by slab, window by window, at a bandwidth limit. docs/design/scrub.md tells the story.
  *
- * One fiber, on loop 0, for the time of a pass. The report belongs to the lock; the fiber adds to it after each window.
+ * One fiber, on loop 0, for the time of a pass, and its walkers, which each have a slab: while the window of one is
+ * being judged on an offload thread, those of others are being read. The report belongs to the lock; walkers add to it
+ * after each window.
  */
 #include <stdlib.h>
 
@@ -10,6 +12,7 @@
 #include "log.h"
 #include "scrub_impl.h"
 
+#define SCRUB_WALKERS       4u                    /* slabs at the same time */
 #define SCRUB_SLICE_NS      (50ull * 1000 * 1000) /* of sleep, between looks at whether to stop */
 #define SCRUB_WAIT_NS       (5ull * 1000 * 1000)
 #define SCRUB_AUDIT_TRIES   5u
@@ -22,7 +25,7 @@ struct scrub {
     bool running, closed;             /* lock */
     struct store_scrub_status status; /* lock */
     atomic_bool stopping;
-    uint64_t began_ns, next_ns; /* the fiber's */
+    uint64_t began_ns, next_ns; /* the fibers', all of loop 0 */
 };
 
 enum dol_err scrub_new(struct store *s, struct scrub **out)
@@ -131,7 +134,7 @@ static void add_findings(struct store_scrub_status *st, const struct slab_scrub 
 static void add_window(struct scrub *scrub, const struct slab_scrub *w, uint64_t bytes_done)
 {
     struct store_scrub_status *st = &scrub->status;
-    unsigned told = st->now.finding_count; /* only this fiber adds to it */
+    unsigned told = st->now.finding_count; /* only fibers of this loop add to it */
     pthread_mutex_lock(&scrub->lock);
     st->now.duration_ns = clock_monotonic_ns() - scrub->began_ns;
     st->now.bytes_done += bytes_done;
@@ -189,8 +192,9 @@ static enum dol_err slow_down(struct scrub *scrub, uint64_t bytes)
         if (scrub->next_ns + SCRUB_BURST_NS_MAX < now)
             scrub->next_ns = now - SCRUB_BURST_NS_MAX;
         scrub->next_ns += bytes * 1000000000ull / rate;
-        while (!atomic_load(&scrub->stopping) && (now = clock_monotonic_ns()) < scrub->next_ns)
-            fiber_sleep(scrub->next_ns - now < SCRUB_SLICE_NS ? scrub->next_ns - now : SCRUB_SLICE_NS);
+        const uint64_t due = scrub->next_ns; /* others add to it meanwhile: walkers come after one another */
+        while (!atomic_load(&scrub->stopping) && (now = clock_monotonic_ns()) < due)
+            fiber_sleep(due - now < SCRUB_SLICE_NS ? due - now : SCRUB_SLICE_NS);
     }
     return atomic_load(&scrub->stopping) ? DOL_ESTOPPED : DOL_OK;
 }
@@ -311,21 +315,56 @@ static enum dol_err audit(struct scrub *scrub)
     return err == DOL_EBUSY || err == DOL_ECORRUPT ? DOL_OK : err;
 }
 
-static enum dol_err pass(struct scrub *scrub)
+/* The slabs of a pass, as walkers take them. */
+struct walk {
+    struct scrub *scrub;
+    struct slab_ids all;
+    size_t next;
+    struct join walkers;
+    enum dol_err err; /* the first one; ends the walk */
+};
+
+static void walker_main(void *arg)
 {
-    struct slab_ids all = {.ids = NULL};
+    struct walk *walk = arg;
+    struct scrub *scrub = walk->scrub;
     struct record_check check = {.store = scrub->store};
-    enum dol_err err = collect(scrub, &all);
-    for (size_t i = 0; i < all.count && err == DOL_OK; i++) {
-        err = atomic_load(&scrub->stopping) ? DOL_ESTOPPED : scrub_slab(scrub, all.ids[i], &check);
+    while (walk->err == DOL_OK && walk->next < walk->all.count) {
+        uint64_t id = walk->all.ids[walk->next++];
+        enum dol_err err = atomic_load(&scrub->stopping) ? DOL_ESTOPPED : scrub_slab(scrub, id, &check);
         pthread_mutex_lock(&scrub->lock);
         scrub->status.now.slabs_done += err == DOL_OK;
         pthread_mutex_unlock(&scrub->lock);
+        if (walk->err == DOL_OK)
+            walk->err = err;
+    }
+    record_check_fini(&check);
+    join_done(&walk->walkers);
+}
+
+/* As many walkers as can be had; without any, the pass's own fiber is one. */
+static void walk_slabs(struct walk *walk)
+{
+    join_init(&walk->walkers);
+    for (unsigned i = 0; i < SCRUB_WALKERS && i < walk->all.count; i++) {
+        join_add(&walk->walkers);
+        if (fiber_spawn(walker_main, walk, "scrub-walker") != DOL_OK)
+            walker_main(walk);
+    }
+    join_wait(&walk->walkers);
+}
+
+static enum dol_err pass(struct scrub *scrub)
+{
+    struct walk walk = {.scrub = scrub};
+    enum dol_err err = collect(scrub, &walk.all);
+    if (err == DOL_OK) {
+        walk_slabs(&walk);
+        err = walk.err;
     }
     if (err == DOL_OK)
         err = audit(scrub);
-    record_check_fini(&check);
-    free(all.ids);
+    free(walk.all.ids);
     return err;
 }
 
