@@ -462,6 +462,7 @@ void world_check_all(struct world *w)
 {
     struct listed l;
     world_check_uploads(w);
+    world_check_ledger(w);
     for (unsigned i = 0; i < w->config.workers && !w->failed && !w->crashed; i++) {
         for (unsigned j = 0; j < WORLD_KEYS && !w->failed && !w->crashed; j++) {
             int found = world_observe(w, i, j);

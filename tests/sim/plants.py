@@ -5,10 +5,12 @@ An edit is (file, text that is there exactly once, text that takes its place).
 
 APPEND = "engine/slab/append.c"
 COMMIT = "engine/index/commit.c"
+DELETE = "engine/store/delete.c"
 FREE = "engine/slab/free.c"
 GC = "engine/store/gc.c"
 GRAVES = "engine/index/graves.c"
 JUDGE = "engine/slab/judge.c"
+OBJECT_META = "engine/store/object_meta.c"
 OPENER = "engine/chunk/opener.c"
 PINS = "engine/store/pins.c"
 READ = "engine/slab/read.c"
@@ -141,4 +143,14 @@ static void group_finish(struct append_group *g, enum dol_err err);"""),
     plant("part-again-keeps-references",
           (UPLOADS, "    if (err == DOL_OK)\n        err = part_release(a, payload, rec->lsn);\n    else if (err == DOL_ENOTFOUND)",
            "    if (err == DOL_ENOTFOUND)")),
+    # A version under lock is removed.
+    plant("lock-not-asked",
+          (DELETE, "!retention_allows(&m.retention, RETENTION_ACT_DESTROY, right, pool_compliance_now_s(s->pool))",
+           "right > RETENTION_RIGHT_BYPASS_GOVERNANCE")),
+    # A change of tags loses the lock.
+    plant("tags-drop-the-lock",
+          (OBJECT_META, "                                    .retention = m->retention,\n", "")),
+    # Compaction drops tags and locks of versions.
+    plant("meta-dropped",
+          (VERDICT, "        return judge_by(j, row.meta_lsn, &row.meta_place);", "        return judge_void(j);")),
 ]

@@ -41,8 +41,10 @@ static void worker_main(void *arg)
     for (unsigned i = 0; i < w->ops_per_worker && !w->crashed && !w->failed; i++) {
         unsigned key = (unsigned)world_below(w, WORLD_KEYS);
         unsigned dice = (unsigned)world_below(w, 100);
-        if (dice < 35)
+        if (dice < 25)
             world_put(w, a->index, key, (int)world_below(w, WORLD_CONTENTS));
+        else if (dice < 40)
+            world_ledger(w, a->index);
         else if (dice < 60)
             world_uploads(w, a->index);
         else if (dice < 65)
@@ -92,7 +94,7 @@ static void spawn_beside(struct world *w, fiber_fn *fn, const char *name)
 static void work_at_random(struct world *w)
 {
     struct worker_arg args[WORLD_WORKERS_MAX];
-    if (!world_ensure_bucket(w))
+    if (!world_ensure_bucket(w) || !world_ensure_ledger(w))
         return;
     bool reclaim = world_below(w, 2) == 0;
     if (reclaim && world_below(w, 2) == 0)

@@ -24,6 +24,10 @@
 #define WORLD_CACHE_BYTES (1u << 20) /* of worlds with an odd seed; the others have none */
 #define CONTENT_ABSENT    (-1)
 
+#define LEDGER_KEYS         2u  /* per worker: keys of the bucket that keeps versions */
+#define LEDGER_VERSIONS_MAX 32u /* per key */
+#define LEDGER_CONTENTS     14u /* the first ones: none of MiB */
+
 /* What one key may hold. */
 struct key_state {
     int acked;                  /* content, or CONTENT_ABSENT: the last acknowledged operation */
@@ -57,6 +61,23 @@ struct upload_state {
     unsigned ended_key;
 };
 
+/* A version or delete marker of a key in the bucket that keeps them. */
+struct ledger_version {
+    struct version_id id;
+    bool known;    /* its id is; else it was made without an answer */
+    bool certain;  /* its making was answered, or it was seen */
+    bool removal;  /* its removal was not answered */
+    int content;   /* CONTENT_ABSENT: a delete marker */
+    int tag;       /* 0: none */
+    int tag_maybe; /* by a change that was not answered; else the same */
+    bool hold;     /* legal hold */
+    bool hold_maybe;
+};
+struct ledger_key {
+    struct ledger_version versions[LEDGER_VERSIONS_MAX]; /* oldest first */
+    unsigned count;
+};
+
 struct world_config {
     unsigned drives, k, m, loops, workers;
     uint64_t drive_bytes;
@@ -73,6 +94,8 @@ struct world {
     struct content contents[WORLD_CONTENTS + WORLD_RECIPES];
     struct key_state keys[WORLD_WORKERS_MAX][WORLD_KEYS];
     struct upload_state uploads[WORLD_WORKERS_MAX];
+    struct ledger_key ledger[WORLD_WORKERS_MAX][LEDGER_KEYS];
+    bool ledger_acked;
     unsigned uploads_in_doubt; /* begun without an answer: nobody knows their ids */
     bool bucket_acked, bucket_maybe;
 
@@ -131,7 +154,13 @@ void world_race(struct world *w, unsigned worker, unsigned key);
 void world_upload(struct world *w, unsigned worker);
 /* The same as one story: begun, two parts, one of them sent again, completed by a recipe of two; and one aborted. */
 void world_upload_story(struct world *w, unsigned worker, unsigned key);
-/* Every key holds one of its possible states, which becomes the only one; the listing agrees; so for uploads. */
+/* An operation on the worker's keys in the bucket that keeps versions: put, marker, removal, tag, legal hold, a look.
+ */
+void world_ledger(struct world *w, unsigned worker);
+bool world_ensure_ledger(struct world *w);
+void world_check_ledger(struct world *w);
+/* Every key holds one of its possible states, which becomes the only one; the listing agrees; so for uploads and
+ * versions. */
 void world_check_all(struct world *w);
 void world_check_uploads(struct world *w);
 bool world_ensure_bucket(struct world *w);
