@@ -15,7 +15,6 @@ struct window {
     uint8_t *buf;
     size_t capacity; /* bytes */
     uint32_t block, blocks;
-    bool bad; /* the last read failed */
 };
 
 struct row_unit {
@@ -79,24 +78,41 @@ void fsck_walker_free(struct fsck_walker *w)
 
 /* ---- windows ---- */
 
+/* Room for `len` bytes, the first of which are the window's last `kept` blocks. */
+static bool window_turn(struct window *win, size_t len, uint32_t kept)
+{
+    const uint8_t *rest = kept > 0 ? win->buf + (size_t)(win->blocks - kept) * FORMAT_BLOCK_BYTES : NULL;
+    if (win->capacity >= len) {
+        if (kept > 0)
+            memmove(win->buf, rest, (size_t)kept * FORMAT_BLOCK_BYTES);
+        return true;
+    }
+    uint8_t *grown = aligned_alloc(FORMAT_BLOCK_BYTES, len);
+    if (grown == NULL)
+        return false;
+    if (kept > 0)
+        memcpy(grown, rest, (size_t)kept * FORMAT_BLOCK_BYTES);
+    free(win->buf);
+    win->buf = grown;
+    win->capacity = len;
+    return true;
+}
+
+/* Turns the window to `blocks` blocks from `block` on; what is there of them isn't read again. */
 static bool window_fill(struct fsck_walker *w, const struct fsck_slab *s, unsigned member, uint32_t block,
                         uint32_t blocks)
 {
     struct window *win = &w->windows[member];
-    size_t len = (size_t)blocks * FORMAT_BLOCK_BYTES;
-    if (win->capacity < len) {
-        uint8_t *grown = aligned_alloc(FORMAT_BLOCK_BYTES, len);
-        if (grown == NULL)
-            return false;
-        free(win->buf);
-        win->buf = grown;
-        win->capacity = len;
-    }
-    win->blocks = 0;
-    if (!fsck_drive_read(&w->fsck->drives[s->drive[member]], fsck_extent_offset(w->fsck, s, member, block), win->buf,
-                         len))
+    bool inside = win->blocks > 0 && block >= win->block && block < win->block + win->blocks;
+    uint32_t kept = inside ? win->block + win->blocks - block : 0;
+    size_t len = (size_t)(blocks - kept) * FORMAT_BLOCK_BYTES;
+    if (!window_turn(win, (size_t)blocks * FORMAT_BLOCK_BYTES, kept))
         return false;
     win->block = block;
+    win->blocks = kept;
+    if (!fsck_drive_read(&w->fsck->drives[s->drive[member]], fsck_extent_offset(w->fsck, s, member, block + kept),
+                         win->buf + (size_t)kept * FORMAT_BLOCK_BYTES, len))
+        return false;
     win->blocks = blocks;
     atomic_fetch_add(&w->fsck->bytes_done, len);
     return true;
