@@ -114,6 +114,8 @@ struct fsck_slab {
     size_t bodies_len, bodies_capacity;
     struct fsck_bad_row *bad_rows; /* rows with a unit that isn't good */
     size_t bad_row_count, bad_row_capacity;
+    struct fsck_lines lines; /* what the walk has to say of it */
+    bool walked;
     enum dol_err err; /* ENOMEM, EFORMAT: the walk did not end */
 };
 
@@ -137,6 +139,8 @@ struct fsck {
     struct fsck_slab **slabs; /* newest first */
     size_t slab_count, slab_capacity;
     _Atomic size_t next_slab;    /* for workers */
+    pthread_mutex_t telling;     /* guards the next, and `walked` of slabs */
+    size_t next_told;            /* slabs before it were walked, and what was found in them is said */
     _Atomic uint64_t bytes_done; /* of members' units, for progress */
     int index_fd;                /* the index's directory, locked; -1: there is none */
     bool log_whole;              /* every record of the log could be read */

@@ -95,8 +95,8 @@ void fsck_records_walk(struct fsck *f, struct fsck_slab *s, struct codec *codec,
             err = DOL_ECORRUPT;
         if (err != DOL_OK) {
             s->records_bad++;
-            fsck_say(f->report, FSCK_LOST, FSCK_RECORD, "%s row %u: the record at %zu: %s", fsck_slab_name(s, name),
-                     row, at, dol_err_text(err));
+            fsck_lines_add(&s->lines, FSCK_LOST, FSCK_RECORD, "%s row %u: the record at %zu: %s",
+                           fsck_slab_name(s, name), row, at, dol_err_text(err));
             return;
         }
         struct fsck_record *r = add_record(s);
@@ -112,8 +112,8 @@ void fsck_records_walk(struct fsck *f, struct fsck_slab *s, struct codec *codec,
         if (f->can_open)
             err = judge(f, s, codec, plain, data + at, record_stored_bytes(h.body_bytes), r);
         if (err != DOL_OK)
-            fsck_say(f->report, FSCK_LOST, FSCK_RECORD, "%s row %u: the record at %zu (kind %u): %s",
-                     fsck_slab_name(s, name), row, at, h.kind, dol_err_text(err));
+            fsck_lines_add(&s->lines, FSCK_LOST, FSCK_RECORD, "%s row %u: the record at %zu (kind %u): %s",
+                           fsck_slab_name(s, name), row, at, h.kind, dol_err_text(err));
         at += record_stored_bytes(h.body_bytes);
     }
 }

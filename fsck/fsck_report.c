@@ -93,6 +93,45 @@ void fsck_say(struct fsck_report *r, enum fsck_severity severity, enum fsck_subj
     pthread_mutex_unlock(&r->lock);
 }
 
+struct fsck_line {
+    enum fsck_severity severity;
+    enum fsck_subject subject;
+    char *text;
+};
+
+void fsck_lines_add(struct fsck_lines *l, enum fsck_severity severity, enum fsck_subject subject, const char *format,
+                    ...)
+{
+    struct fsck_line line = {severity, subject, NULL};
+    if (l->count == l->capacity) {
+        size_t capacity = l->capacity ? l->capacity * 2 : 16;
+        struct fsck_line *grown = realloc(l->lines, capacity * sizeof *grown);
+        l->failed = l->failed || grown == NULL;
+        if (grown == NULL)
+            return;
+        l->lines = grown;
+        l->capacity = capacity;
+    }
+    va_list args;
+    va_start(args, format);
+    if (vasprintf(&line.text, format, args) < 0)
+        l->failed = true;
+    else
+        l->lines[l->count++] = line;
+    va_end(args);
+}
+
+void fsck_lines_say(struct fsck_report *r, struct fsck_lines *l)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        if (r != NULL)
+            fsck_say(r, l->lines[i].severity, l->lines[i].subject, "%s", l->lines[i].text);
+        free(l->lines[i].text);
+    }
+    free(l->lines);
+    *l = (struct fsck_lines){.failed = l->failed};
+}
+
 static uint64_t now_ns(void)
 {
     struct timespec t;

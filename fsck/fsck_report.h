@@ -48,6 +48,18 @@ void fsck_report_free(struct fsck_report *r);
 void fsck_say(struct fsck_report *r, enum fsck_severity severity, enum fsck_subject subject, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* Lines that wait for their turn: threads find problems in any order, and say them in one. Owns its texts. */
+struct fsck_lines {
+    struct fsck_line *lines;
+    size_t count, capacity;
+    bool failed; /* no memory: not all are there */
+};
+/* As fsck_say(), later. */
+void fsck_lines_add(struct fsck_lines *l, enum fsck_severity severity, enum fsck_subject subject, const char *format,
+                    ...) __attribute__((format(printf, 4, 5)));
+/* Says them, and forgets them. r may be NULL: then it only forgets them. */
+void fsck_lines_say(struct fsck_report *r, struct fsck_lines *l);
+
 /* Progress on standard error when it is a terminal or was asked for, at most twice a second. */
 void fsck_progress_show(struct fsck_report *r, const char *what, uint64_t done, uint64_t total);
 

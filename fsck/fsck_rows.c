@@ -349,9 +349,9 @@ static bool walk_row(struct fsck_walker *w, struct fsck_slab *s, struct cursor *
     if (good < count && !keep_bad_row(w, s, c->row, c->block, layout.unit_blocks))
         s->err = DOL_ENOMEM;
     if (good == count && !parity_fits(w, s, &layout))
-        fsck_say(w->fsck->report, FSCK_LOST, FSCK_PARITY,
-                 "%s row %llu: every unit is as it was written, and parity does not fit the data",
-                 fsck_slab_name(s, name), (unsigned long long)c->row);
+        fsck_lines_add(&s->lines, FSCK_LOST, FSCK_PARITY,
+                       "%s row %llu: every unit is as it was written, and parity does not fit the data",
+                       fsck_slab_name(s, name), (unsigned long long)c->row);
     if (good >= s->header.k && gather(w, s, &layout))
         fsck_records_walk(w->fsck, s, w->codec, w->plain, (uint32_t)c->row, w->data, lead->header.data_bytes);
     s->data_bytes += lead->header.data_bytes;
@@ -399,4 +399,6 @@ void fsck_slab_walk(struct fsck_walker *w, struct fsck_slab *s)
         if (!walk_row(w, s, &c) && !skip_gap(w, s, &c))
             break;
     s->rows = c.row;
+    if (s->lines.failed)
+        s->err = DOL_ENOMEM;
 }

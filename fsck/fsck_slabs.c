@@ -132,6 +132,7 @@ void fsck_slabs_free(struct fsck *f)
         free(f->slabs[i]->bodies);
         free(f->slabs[i]->bad_rows);
         free(f->slabs[i]->row_list);
+        fsck_lines_say(NULL, &f->slabs[i]->lines);
         free(f->slabs[i]);
     }
     free(f->slabs);

@@ -156,6 +156,16 @@ static int parse(int argc, char **argv, struct arguments *a)
     return 0;
 }
 
+/* In the order of slabs, whoever has walked them. */
+static void tell(struct fsck *f, struct fsck_slab *walked)
+{
+    pthread_mutex_lock(&f->telling);
+    walked->walked = true;
+    while (f->next_told < f->slab_count && f->slabs[f->next_told]->walked)
+        fsck_lines_say(f->report, &f->slabs[f->next_told++]->lines);
+    pthread_mutex_unlock(&f->telling);
+}
+
 static void *worker(void *arg)
 {
     struct fsck *f = arg;
@@ -170,6 +180,7 @@ static void *worker(void *arg)
             f->slabs[i]->err = err;
         else
             fsck_slab_walk(w, f->slabs[i]);
+        tell(f, f->slabs[i]);
         fsck_progress_show(f->report, "reading", atomic_load(&f->bytes_done), total);
     }
     if (err == DOL_OK)
@@ -181,12 +192,14 @@ static enum dol_err walk_slabs(struct fsck *f)
 {
     pthread_t threads[FSCK_THREADS_MAX];
     unsigned started = 0;
+    pthread_mutex_init(&f->telling, NULL);
     while (started < f->options.threads && pthread_create(&threads[started], NULL, worker, f) == 0)
         started++;
     if (started == 0)
         worker(f);
     for (unsigned i = 0; i < started; i++)
         pthread_join(threads[i], NULL);
+    pthread_mutex_destroy(&f->telling);
     for (size_t i = 0; i < f->slab_count; i++)
         if (f->slabs[i]->err != DOL_OK)
             return f->slabs[i]->err;
