@@ -95,8 +95,6 @@ void fsck_index_buckets_end(struct fsck_index *ix);
 
 /* ---- fsck_index_refs.c ---- */
 
-/* Before the walk: references, counted from the log. */
-void fsck_index_refs_begin(struct fsck_index *ix);
 fsck_index_entry_fn fsck_index_on_chunk, fsck_index_on_list, fsck_index_on_members;
 fsck_index_damaged_fn fsck_index_damaged_chunk, fsck_index_damaged_list;
 /* After it: what the index lacks; then everything that is wrong, by the objects that need it. */

@@ -8,8 +8,6 @@
 #include "hash.h"
 #include "le.h"
 
-#define META_SLACK_BYTES 256u /* TLVs that a manifest gets from an object-meta */
-
 /* A directory of keys: which bucket and which beginning of a code it stands for. */
 struct fsck_index_node {
     uint8_t key[8];
@@ -182,25 +180,10 @@ const char *fsck_index_compare(struct fsck_index *ix, const struct body_row *row
     return wrong;
 }
 
-/* The manifest with what a later object-meta changed. */
-static bool merge(const struct fsck_state *st, struct tlv_writer *w, uint8_t *out, size_t capacity)
-{
-    struct manifest m;
-    struct object_meta_body meta;
-    if (manifest_decode(st->body, &m) != DOL_OK || object_meta_decode(st->meta, &meta) != DOL_OK)
-        return false;
-    m.retention = meta.retention;
-    m.tags = meta.tags;
-    m.storage_class = meta.storage_class;
-    tlv_writer_init(w, out, capacity);
-    manifest_encode(&m, w);
-    return !w->overflow;
-}
-
 static const char *compare_version(struct fsck_index *ix, const struct body_row *row, struct fsck_state *st,
                                    const struct manifest *m)
 {
-    bool changed = st->meta.data != NULL && lsn_compare(st->meta_lsn, st->lsn) > 0;
+    bool changed = fsck_state_has_meta(st);
     bool marker = (m->flags & MANIFEST_DELETE_MARKER) != 0;
     const char *wrong;
     if ((row->flags & BODY_ROW_META) != 0)
@@ -209,13 +192,13 @@ static const char *compare_version(struct fsck_index *ix, const struct body_row 
         wrong = fsck_index_compare(ix, row, st, st->body);
     } else {
         struct tlv_writer w;
-        size_t capacity = st->body.len + st->meta.len + META_SLACK_BYTES;
+        size_t capacity = fsck_state_merge_bytes(st);
         uint8_t *merged = malloc(capacity);
         if (merged == NULL) {
             ix->err = DOL_ENOMEM;
             return NULL;
         }
-        bool fits = merge(st, &w, merged, capacity);
+        bool fits = fsck_state_merge(st, &w, merged, capacity);
         wrong = fsck_index_compare(ix, row, st, fits ? bytes_of(merged, w.len) : st->body);
         free(merged);
         const char *other = (row->flags & BODY_ROW_META) == 0 || lsn_compare(row->meta_lsn, st->meta_lsn) != 0

@@ -5,51 +5,6 @@
 #include "fsck_index.h"
 #include "hash.h"
 
-/* ---- references ---- */
-
-static void count_refs(struct fsck_index *ix, struct bytes chunk_refs, struct bytes list_refs)
-{
-    struct fsck_content *c;
-    for (size_t at = 0; at + CHUNK_REF_BYTES <= chunk_refs.len; at += CHUNK_REF_BYTES) {
-        struct chunk_ref ref = chunk_ref_decode((const uint8_t *)chunk_refs.data + at);
-        if ((c = fsck_log_content(&ix->log, RECORD_CHUNK, &ref.hash)) != NULL)
-            c->refs++;
-    }
-    for (size_t at = 0; at + LIST_REF_BYTES <= list_refs.len; at += LIST_REF_BYTES) {
-        struct list_ref ref = list_ref_decode((const uint8_t *)list_refs.data + at);
-        if ((c = fsck_log_content(&ix->log, RECORD_CHUNK_LIST, &ref.hash)) != NULL)
-            c->refs++;
-    }
-}
-
-static void count_version(void *arg, struct fsck_state *st)
-{
-    struct manifest m;
-    if (fsck_state_is_there(st) && manifest_decode(st->body, &m) == DOL_OK)
-        count_refs(arg, m.chunk_refs, m.list_refs);
-}
-
-static void count_part(void *arg, struct fsck_state *st)
-{
-    struct fsck_index *ix = arg;
-    struct upload_part_body part;
-    if (fsck_log_part_is_there(&ix->log, st, &part))
-        count_refs(ix, part.chunk_refs, part.list_refs);
-}
-
-void fsck_index_refs_begin(struct fsck_index *ix)
-{
-    struct chunk_list_body list;
-    fsck_log_each(&ix->log.versions, count_version, ix);
-    fsck_log_each(&ix->log.parts, count_part, ix);
-    for (size_t i = 0; i < ix->log.lists.capacity; i++) {
-        const struct fsck_content *c = ix->log.lists.slots[i].value;
-        if (c != NULL && c->good && c->refs > 0 &&
-            chunk_list_decode(fsck_record_body(c->slab, c->record), &list) == DOL_OK)
-            count_refs(ix, list.refs, bytes_of(NULL, 0));
-    }
-}
-
 /* ---- entries ---- */
 
 /* A chunk without references may lie in a slab that was freed, until that has gone. */

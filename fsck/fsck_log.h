@@ -19,7 +19,7 @@ struct fsck_content {
     struct fsck_record *record;
     struct sha256 hash;
     /* for the check of the index */
-    uint64_t refs;
+    uint64_t refs;      /* fsck_log_count_refs() */
     struct lsn indexed; /* by the index, the LSN of the newest copy */
     const char *wrong;  /* what the index says wrong of it */
     bool told;          /* by an object that uses it */
@@ -84,6 +84,19 @@ const char *fsck_log_object_name(const struct fsck_log *log, uint64_t bucket, st
 /* "(null version)" or "version 0123...". Returns out. */
 #define FSCK_VERSION_NAME_BYTES 48u
 const char *fsck_version_name(const struct manifest *m, char out[FSCK_VERSION_NAME_BYTES]);
+
+/* ---- fsck_state.c ---- */
+
+/* Counts the references of all chunks and lists: of versions and parts that are there, and of lists that have some. */
+void fsck_log_count_refs(struct fsck_log *log);
+/* Does a version have an object-meta that is newer than its manifest? */
+static inline bool fsck_state_has_meta(const struct fsck_state *st)
+{
+    return st->meta.data != NULL && lsn_compare(st->meta_lsn, st->lsn) > 0;
+}
+/* The manifest with what that one changed; false: the two don't go together. */
+bool fsck_state_merge(const struct fsck_state *st, struct tlv_writer *w, uint8_t *out, size_t capacity);
+size_t fsck_state_merge_bytes(const struct fsck_state *st);
 
 typedef void fsck_log_state_fn(void *arg, struct fsck_state *st);
 void fsck_log_each(const struct fsck_map *m, fsck_log_state_fn *fn, void *arg);
