@@ -35,6 +35,7 @@ struct fsck_options {
     const char *index_dir; /* NULL: none is named */
     const char *key_file;  /* NULL: none; contents of an encrypted pool can't be judged then */
     enum fsck_mode mode;
+    bool build_index; /* in the place of what is in index_dir */
     unsigned threads;
 };
 
@@ -145,6 +146,7 @@ struct fsck {
     int index_fd;                /* the index's directory, locked; -1: there is none */
     bool log_whole;              /* every record of the log could be read */
     bool index_aside;            /* it was wrong, and was moved */
+    bool index_built;            /* one built here is in its place */
     struct fsck_totals totals;
 };
 
@@ -216,6 +218,11 @@ DOL_MUST_CHECK enum dol_err fsck_index_check(struct fsck *f);
 /* One that is wrong goes out of the server's way, when all that it has to say can be read from the drives. */
 void fsck_index_repair(struct fsck *f);
 void fsck_index_close(struct fsck *f);
+
+/* ---- fsck_build.c ---- */
+
+/* Builds an index, after the check of the one that is there; says what came of it. */
+void fsck_index_build(struct fsck *f);
 
 /* ---- fsck_repair.c ---- */
 

@@ -250,13 +250,15 @@ static enum dol_err open_dir(struct fsck *f)
 {
     const char *dir = f->options.index_dir;
     f->index_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (f->index_fd < 0 && errno == ENOENT && f->options.build_index && mkdir(dir, 0700) == 0)
+        f->index_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (f->index_fd < 0) {
-        if (errno == ENOENT)
+        if (errno == ENOENT && !f->options.build_index)
             return DOL_ENOTFOUND;
         fprintf(stderr, "dolmen-fsck: %s: %s\n", dir, strerror(errno));
         return DOL_EIO;
     }
-    if (fsck_lock(f->index_fd, f->options.mode == FSCK_REPAIR ? LOCK_EX : LOCK_SH))
+    if (fsck_lock(f->index_fd, f->options.mode == FSCK_REPAIR || f->options.build_index ? LOCK_EX : LOCK_SH))
         return DOL_OK;
     fprintf(stderr, "dolmen-fsck: the index %s is in use: stop the dolmend that uses it first\n", dir);
     return DOL_EINUSE;

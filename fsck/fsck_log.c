@@ -144,7 +144,11 @@ static void speak(struct fsck_state *st, const struct fsck_record *r, struct byt
 
 static void cancel(struct fsck_state *st, struct lsn lsn)
 {
-    if (st != NULL && lsn_compare(lsn, st->gone) > 0)
+    if (st == NULL)
+        return;
+    if (st->gone.run == 0 || lsn_compare(lsn, st->gone_first) < 0)
+        st->gone_first = lsn;
+    if (lsn_compare(lsn, st->gone) > 0)
         st->gone = lsn;
 }
 

@@ -23,13 +23,16 @@ struct fsck_content {
     struct lsn indexed; /* by the index, the LSN of the newest copy */
     const char *wrong;  /* what the index says wrong of it */
     bool told;          /* by an object that uses it */
+    /* for the building of one */
+    struct lsn released; /* highest LSN of what gave a reference back */
 };
 
 /* A version of an object, a bucket, an upload, a part, a setting. */
 struct fsck_state {
     struct lsn lsn; /* of the record that speaks */
     struct bytes body;
-    struct lsn gone; /* highest LSN of what cancels it */
+    struct lsn gone;       /* highest LSN of what cancels it */
+    struct lsn gone_first; /* lowest: what made it void */
     uint8_t kind;
     struct lsn meta_lsn; /* versions: of the newest object-meta */
     struct bytes meta;

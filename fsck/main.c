@@ -13,7 +13,8 @@ enum { EXIT_CLEAN = 0, EXIT_CORRECTED = 1, EXIT_LEFT = 4, EXIT_OPERATION = 8, EX
 static const char help[] =
     "dolmen-fsck " DOLMEN_VERSION ": checks and repairs a Dolmen pool that no dolmend serves\n"
     "\n"
-    "  dolmen-fsck [--repair] [--json] [--key FILE] [--index DIR] (--dev DIR | --config FILE | DRIVE...)\n"
+    "  dolmen-fsck [--repair] [--rebuild-index] [--json] [--key FILE] [--index DIR]\n"
+    "              (--dev DIR | --config FILE | DRIVE...)\n"
     "\n"
     "  --dev DIR      the drives of DIR/drives, with DIR/key and DIR/index\n"
     "  --config FILE  the drives, the key and the index that dolmend's configuration names\n"
@@ -22,6 +23,8 @@ static const char help[] =
     "  --index DIR    the index that is compared with the drives\n"
     "  --repair       write what is bad and can be computed from what is good; without it nothing is written at all.\n"
     "                 A wrong index is moved aside: dolmend builds it from the drives at its next start\n"
+    "  --rebuild-index\n"
+    "                 build an index from the drives, in the place of the one that is there; the drives are only read\n"
     "  --json         one JSON object a line: problems as they are found, the summary last\n"
     "  --threads N    slabs read at the same time (default: one for each core)\n"
     "  --progress     show progress on standard error\n"
@@ -93,17 +96,13 @@ static int add_paths(struct arguments *a)
 
 static int parse(int argc, char **argv, struct arguments *a)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"dev", required_argument, NULL, 'd'},
-                                            {"key", required_argument, NULL, 'k'},
-                                            {"index", required_argument, NULL, 'i'},
-                                            {"repair", no_argument, NULL, 'r'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"threads", required_argument, NULL, 't'},
-                                            {"progress", no_argument, NULL, 'p'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {"version", no_argument, NULL, 'v'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"dev", required_argument, NULL, 'd'},
+        {"key", required_argument, NULL, 'k'},    {"index", required_argument, NULL, 'i'},
+        {"repair", no_argument, NULL, 'r'},       {"rebuild-index", no_argument, NULL, 'b'},
+        {"json", no_argument, NULL, 'j'},         {"threads", required_argument, NULL, 't'},
+        {"progress", no_argument, NULL, 'p'},     {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0}};
     int c;
     char *end;
     unsigned long threads;
@@ -123,6 +122,9 @@ static int parse(int argc, char **argv, struct arguments *a)
             break;
         case 'r':
             a->fsck.mode = FSCK_REPAIR;
+            break;
+        case 'b':
+            a->fsck.build_index = true;
             break;
         case 'j':
             a->format = FSCK_JSON;
@@ -244,7 +246,7 @@ static int verdict(struct fsck *f)
 {
     uint64_t lost = fsck_report_count(f->report, FSCK_LOST), repairable = fsck_report_count(f->report, FSCK_REPAIRABLE),
              repaired = fsck_report_count(f->report, FSCK_REPAIRED);
-    if (f->index_aside) /* all that was wrong with it in one go */
+    if ((f->index_aside || f->index_built) && f->totals.index_wrong > 0) /* all that was wrong with it in one go */
         repaired += f->totals.index_wrong - 1;
     print_figures(f);
     if (lost > 0) {
@@ -282,8 +284,11 @@ static int run(struct fsck *f)
     if (err == DOL_OK && f->options.mode == FSCK_REPAIR) {
         fsck_superblocks_repair(f);
         fsck_rows_repair(f);
-        fsck_index_repair(f);
     }
+    if (err == DOL_OK && f->options.build_index)
+        fsck_index_build(f);
+    else if (err == DOL_OK && f->options.mode == FSCK_REPAIR)
+        fsck_index_repair(f);
     if (err == DOL_OK)
         return verdict(f);
     fprintf(stderr, "dolmen-fsck: %s\n", dol_err_text(err));
@@ -300,6 +305,8 @@ int main(int argc, char **argv)
         status = add_paths(&a);
     if (status == 0 && a.fsck.drive_count == 0)
         status = wrong("no drives are given", "");
+    if (status == 0 && a.fsck.build_index && a.fsck.index_dir == NULL)
+        status = wrong("--rebuild-index needs to know where the index lies: --index DIR", "");
     struct fsck *f = calloc(1, sizeof *f);
     if (status == 0 && f != NULL) {
         for (unsigned i = 0; i < FORMAT_DRIVES_MAX; i++)

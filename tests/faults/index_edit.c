@@ -6,6 +6,8 @@
  *     index_edit DIR change TABLE N OFFSET    a bit of its payload is turned
  *     index_edit DIR spoil TABLE N OFFSET     the same, and the checksum stays
  *
+ *     index_edit DIR dump TABLE 0             nothing is changed: all entries are printed, without their checksums
+ *
  * Prints the entry's key in hexadecimal.
  */
 #include <lmdb.h>
@@ -44,6 +46,25 @@ static void seal(enum index_table table, const MDB_val *key, uint8_t *value, siz
     memcpy(value, stored.b, sizeof stored.b);
 }
 
+static void print_hex(const uint8_t *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        printf("%02x", bytes[i]);
+}
+
+static void dump(MDB_cursor *cursor)
+{
+    MDB_val key, value;
+    int rc;
+    while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == MDB_SUCCESS) {
+        print_hex(key.mv_data, key.mv_size);
+        putchar(' ');
+        print_hex((const uint8_t *)value.mv_data + VALUE_CRC_BYTES, value.mv_size - VALUE_CRC_BYTES);
+        putchar('\n');
+    }
+    check(rc == MDB_NOTFOUND ? MDB_SUCCESS : rc, "the next entry");
+}
+
 static void edit(MDB_cursor *cursor, enum index_table table, unsigned long n, const char *how, unsigned long offset)
 {
     static uint8_t key_bytes[TABLE_KEY_BYTES_MAX], value_bytes[VALUE_BYTES_MAX];
@@ -56,8 +77,7 @@ static void edit(MDB_cursor *cursor, enum index_table table, unsigned long n, co
         check(MDB_BAD_VALSIZE, "the entry");
     memcpy(key_bytes, key.mv_data, key.mv_size);
     memcpy(value_bytes, value.mv_data, value.mv_size);
-    for (size_t i = 0; i < key.mv_size; i++)
-        printf("%02x", key_bytes[i]);
+    print_hex(key_bytes, key.mv_size);
     putchar('\n');
     if (strcmp(how, "remove") == 0) {
         check(mdb_cursor_del(cursor, 0), how);
@@ -80,7 +100,7 @@ int main(int argc, char **argv)
     MDB_dbi dbi;
     MDB_cursor *cursor;
     if (argc < 5) {
-        fprintf(stderr, "index_edit DIR remove|copy|change|spoil TABLE N [OFFSET]\n");
+        fprintf(stderr, "index_edit DIR remove|copy|change|spoil|dump TABLE N [OFFSET]\n");
         return 1;
     }
     enum index_table table = table_of(argv[3]);
@@ -91,7 +111,10 @@ int main(int argc, char **argv)
     check(mdb_txn_begin(env, NULL, 0, &txn), "a transaction");
     check(mdb_dbi_open(txn, table_names[table], 0, &dbi), argv[3]);
     check(mdb_cursor_open(txn, dbi, &cursor), "a cursor");
-    edit(cursor, table, strtoul(argv[4], NULL, 10), argv[2], argc > 5 ? strtoul(argv[5], NULL, 10) : 0);
+    if (strcmp(argv[2], "dump") == 0)
+        dump(cursor);
+    else
+        edit(cursor, table, strtoul(argv[4], NULL, 10), argv[2], argc > 5 ? strtoul(argv[5], NULL, 10) : 0);
     mdb_cursor_close(cursor);
     check(mdb_txn_commit(txn), "the commit");
     mdb_env_close(env);
