@@ -105,8 +105,8 @@ class Objects(ApiTest):
 
     def test_never_ignored(self):
         for headers, status, code in [({"ACL": "public-read"}, 501, "NotImplemented"), ({"StorageClass": "GLACIER"}, 400, "InvalidStorageClass"),
-                                      ({"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": "2040-01-01"}, 501, "NotImplemented"),
-                                      ({"ObjectLockLegalHoldStatus": "ON"}, 501, "NotImplemented"), ({"GrantRead": "id=1"}, 501, "NotImplemented")]:
+                                      ({"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": "2040-01-01"}, 400, "InvalidRequest"),
+                                      ({"ObjectLockLegalHoldStatus": "ON"}, 400, "InvalidRequest"), ({"GrantRead": "id=1"}, 501, "NotImplemented")]:
             self.refused(status, code, self.s3.put_object, Bucket=self.bucket, Key="never", Body=b"x", **headers)
         for name in ["if-none-match", "if-match"]:
             self.expect(Request("POST", self.target("never", "uploads"), b"", {name: "*"}).send(), 501, "NotImplemented")
