@@ -24,6 +24,7 @@ tests/run.sh quick              build with sanitizers and run the tests labelled
 tests/run.sh fuzz SECONDS       each fuzzer for SECONDS; findings are kept in build/fuzz-artifacts
 tests/run.sh sim SEEDS [FIRST]  the simulator on SEEDS seeds, from FIRST on (default 1)
 tests/run.sh soak SECONDS       kill -9 under load, again and again, on the release build
+tests/run.sh faults [KILLS [DAMAGES]]  rounds of kill -9 under load, and of damage while serving (1000, 200), on the release build
 tests/run.sh bench [OPTION...]  throughput, latency and cost of the release build; options of bench/run.py
 tests/run.sh lint               cppcheck, clang-tidy, shellcheck
 tests/run.sh help               this text
@@ -199,6 +200,19 @@ mode_soak() {
     finish
 }
 
+# Each with a seed of its own, which it prints; a pool that is full is followed by a fresh one.
+mode_faults() {
+    local kills=${1:-1000} damages=${2:-200}
+    [[ $kills =~ ^[0-9]+$ && $damages =~ ^[0-9]+$ ]] || die "faults takes a number of kills, and a number of damages"
+    install_packages
+    build_or_stop release
+    step "$kills rounds of kill -9" timeout --kill-after=30 $((kills * 30 + 300)) \
+        /usr/bin/python3 tests/faults/kill9.py --build build/release --rounds "$kills" --seed "$RANDOM"
+    step "$damages rounds of damage" timeout --kill-after=30 $((damages * 60 + 300)) \
+        /usr/bin/python3 tests/faults/damage_rounds.py --build build/release --rounds "$damages" --seed "$RANDOM"
+    finish
+}
+
 mode_bench() {
     install_packages
     build_or_stop release
@@ -209,7 +223,7 @@ mkdir -p "$logs"
 mode=${1:-all}
 (($# == 0)) || shift
 case $mode in
-all | quick | fuzz | sim | soak | bench) "mode_$mode" "$@" ;;
+all | quick | fuzz | sim | soak | faults | bench) "mode_$mode" "$@" ;;
 lint)
     build_or_stop clang
     lint
