@@ -146,11 +146,19 @@ static void judge_drive(struct fsck *f, struct fsck_drive *d)
         fsck_say(f->report, FSCK_NOTE, FSCK_DRIVE, "%s belongs to another pool and is left alone", d->path);
         return;
     }
-    for (unsigned i = 0; i < f->sb.drive_count; i++)
-        if (uuid_equal(f->sb.drives[i].uuid, d->sb.drive))
-            d->extents = f->sb.drives[i].extents;
-    d->member = d->extents > 0;
-    if (!d->member)
+    bool stale = false;
+    for (unsigned i = 0; i < f->sb.drive_count; i++) {
+        if (!uuid_equal(f->sb.drives[i].uuid, d->sb.drive))
+            continue;
+        d->extents = f->sb.drives[i].extents;
+        stale = f->sb.drives[i].state == DRIVE_STATE_ABSENT;
+    }
+    d->member = d->extents > 0 && !stale;
+    if (stale)
+        fsck_say(f->report, FSCK_NOTE, FSCK_DRIVE,
+                 "%s is stale and is left alone: it is of epoch %llu, and had left the pool by epoch %llu", d->path,
+                 (unsigned long long)d->sb.epoch, (unsigned long long)f->sb.epoch);
+    else if (!d->member)
         fsck_say(f->report, FSCK_NOTE, FSCK_DRIVE, "%s is not among the pool's drives any more and is left alone",
                  d->path);
     else if (d->copies_good < SUPERBLOCK_COPIES)
@@ -165,7 +173,7 @@ static void name_missing(struct fsck *f)
 {
     char hex[33];
     for (unsigned i = 0; i < f->sb.drive_count; i++) {
-        if (f->sb.drives[i].state != DRIVE_STATE_ACTIVE || fsck_drive_find(f, f->sb.drives[i].uuid) >= 0)
+        if (f->sb.drives[i].state == DRIVE_STATE_RETIRED || fsck_drive_find(f, f->sb.drives[i].uuid) >= 0)
             continue;
         hex_encode(f->sb.drives[i].uuid.b, sizeof f->sb.drives[i].uuid.b, hex);
         fsck_say(f->report, FSCK_LOST, FSCK_DRIVE, "drive %s is missing", hex);

@@ -158,7 +158,7 @@ static bool log_is_whole(const struct fsck *f)
     unsigned missing = 0;
     uint64_t bad = f->totals.rows_lost + f->totals.headers_unreadable;
     for (unsigned i = 0; i < f->sb.drive_count; i++)
-        missing += f->sb.drives[i].state == DRIVE_STATE_ACTIVE && fsck_drive_find(f, f->sb.drives[i].uuid) < 0;
+        missing += f->sb.drives[i].state != DRIVE_STATE_RETIRED && fsck_drive_find(f, f->sb.drives[i].uuid) < 0;
     for (size_t i = 0; i < f->slab_count; i++)
         bad += f->slabs[i]->records_bad;
     return f->can_open && bad == 0 && missing <= f->sb.m;

@@ -16,7 +16,11 @@
 #define SUPERBLOCK_STRIDE_BYTES 65536u
 #define SUPERBLOCK_KEYS_MAX     16u
 
-enum drive_state { DRIVE_STATE_ACTIVE = 1, DRIVE_STATE_RETIRED = 2 };
+enum drive_state {
+    DRIVE_STATE_ACTIVE = 1,  /* of the membership of this epoch */
+    DRIVE_STATE_RETIRED = 2, /* for good */
+    DRIVE_STATE_ABSENT = 3   /* left in this epoch or one before: what was written since it doesn't have */
+};
 
 struct superblock_drive {
     struct uuid uuid;

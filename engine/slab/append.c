@@ -93,7 +93,7 @@ enum dol_err appender_write_row(struct appender *a, uint8_t row_flags)
                             .life = slab->life,
                             .row = slab->rows,
                             .run = a->pool->run,
-                            .epoch = a->pool->sb.epoch,
+                            .epoch = atomic_load(&a->pool->epoch),
                             .k = slab->k,
                             .m = slab->m,
                             .flags = row_flags,
@@ -285,40 +285,17 @@ enum dol_err appender_seal(struct appender *a)
     if (err == DOL_OK)
         err = write_footers(a);
     slab->state = err == DOL_OK ? SLAB_STATE_SEALED : SLAB_STATE_ENDED;
-    atomic_fetch_add(err == DOL_OK ? &a->pool->counters.slabs_sealed : &a->pool->counters.slabs_ended, 1);
     if (err == DOL_OK) {
+        atomic_fetch_add(&a->pool->counters.slabs_sealed, 1);
         a->packed_count = 0;
         appender_publish(a);
         a->packed_count = kept;
-    } else if (err != DOL_ESTOPPED) {
-        pool_set_read_only(a->pool, "a slab could not be sealed: %s", dol_err_text(err));
+        appender_drop_slab(a);
     }
-    appender_drop_slab(a);
     return err;
 }
 
 /* ---- a row that fails ---- */
-
-static enum dol_err open_successor(struct pool *pool, struct slab **out)
-{
-    unsigned healthy = 0;
-    pthread_mutex_lock(&pool->lock);
-    for (unsigned i = 0; i < pool->drive_count; i++)
-        if (pool->drives[i].drive != NULL && !atomic_load(&pool->drives[i].faulted) && pool->drives[i].extents_free > 0)
-            healthy++;
-    pthread_mutex_unlock(&pool->lock);
-    unsigned k = pool->sb.k, m = pool->sb.m;
-    if (m == 0)
-        return DOL_EIO; /* no parity to stand on */
-    if (healthy < k + m) {
-        if (healthy < 2)
-            return DOL_EIO;
-        /* fewer data units rather than less parity; at least one of each */
-        m = healthy > m ? m : healthy - 1;
-        k = healthy - m;
-    }
-    return slab_open_new(pool, k, m, DRIVE_WRITTEN, out);
-}
 
 static void publish_end(struct appender *a, const struct slab *old)
 {
@@ -334,55 +311,90 @@ static void publish_end(struct appender *a, const struct slab *old)
         runtime_panic("the end of a slab could not be published: %s", dol_err_text(err));
 }
 
-/*
- * The row in flight failed: its slab ends before it. The successor's first row says so and carries the same records.
- * Until healing exists the pool then refuses new writes.
- */
-static enum dol_err carry_over(struct appender *a, enum dol_err cause)
+/* Slabs that end, the appender's and successors that failed like it, and their verdicts. */
+#define CARRY_SLABS_MAX (FORMAT_PARITY_UNITS_MAX + 2u)
+struct verdicts {
+    struct slab *slabs[CARRY_SLABS_MAX];
+    struct append_record records[CARRY_SLABS_MAX];
+    uint8_t bodies[CARRY_SLABS_MAX][128];
+    unsigned count;
+};
+
+/* The appender's slab ends behind its last acknowledged row; the verdict goes before what is packed. */
+static enum dol_err end_slab(struct appender *a, struct verdicts *v)
 {
-    struct slab *old = a->slab, *successor = NULL;
-    uint8_t body[128];
-    struct tlv_writer w;
+    struct slab *old = a->slab;
+    struct append_record *verdict = &v->records[v->count];
     struct end_body end = {.slab = old->id, .life = old->life, .rows = old->rows, .end_block = old->end_block};
-    struct append_record verdict = {.kind = RECORD_END};
+    struct tlv_writer w;
 
     old->state = SLAB_STATE_ENDED;
     atomic_fetch_add(&a->pool->counters.slabs_ended, 1);
     appender_drop_slab(a);
-    if (cause == DOL_ESTOPPED)
-        return cause;
-    pool_set_read_only(a->pool, "a write failed (%s); the row was carried over to healthy drives", dol_err_text(cause));
-
-    tlv_writer_init(&w, body, sizeof body);
+    tlv_writer_init(&w, v->bodies[v->count], sizeof v->bodies[0]);
     end_body_encode(&end, &w);
     dol_assert(!w.overflow);
-    verdict.parts[0] = verdict.payload = bytes_of(body, w.len);
-    verdict.part_count = 1;
-    verdict.lsn.run = a->pool->run;
+    *verdict = (struct append_record){.kind = RECORD_END, .part_count = 1};
+    verdict->parts[0] = verdict->payload = bytes_of(w.buf, w.len);
+    verdict->lsn.run = a->pool->run;
     pthread_mutex_lock(&a->pool->lock);
-    verdict.lsn.counter = a->pool->lsn_next++; /* above the carried ones, which are in flight: the bound stays below */
+    verdict->lsn.counter = a->pool->lsn_next++; /* above the carried ones, which are in flight: the bound stays below */
     pthread_mutex_unlock(&a->pool->lock);
-
-    /* the directory of the slab that ends here is of no use elsewhere */
-    if (a->packed[a->packed_count - 1]->kind == RECORD_DIRECTORY)
-        a->packed_count--;
-    enum dol_err err = appender_pack(a, &verdict);
+    v->slabs[v->count++] = old;
+    enum dol_err err = appender_pack(a, verdict);
     if (err == DOL_OK) {
         struct append_record *last = a->packed[a->packed_count - 1];
         memmove(a->packed + 1, a->packed, (a->packed_count - 1) * sizeof *a->packed);
         a->packed[0] = last;
-        err = open_successor(a->pool, &successor);
     }
+    return err;
+}
+
+/* One more slab with the verdicts and the packed records in its first row. On error it is the appender's, if it was
+ * opened. */
+static enum dol_err try_successor(struct appender *a)
+{
+    struct slab *successor = NULL;
+    enum dol_err err = slab_open_new(a->pool, DRIVE_WRITTEN, &successor);
     if (err == DOL_OK)
         err = appender_adopt(a, successor);
     if (err == DOL_OK)
         err = appender_ready_row(a);
-    if (err == DOL_OK)
-        err = appender_write_row(a, UNIT_FLAG_REAPPEND);
-    if (err == DOL_OK) {
-        appender_publish(a);
-        publish_end(a, old);
+    return err == DOL_OK ? appender_write_row(a, UNIT_FLAG_REAPPEND) : err;
+}
+
+/*
+ * The row in flight failed, or its place: the slab ends before it. The successor's first row says so and carries the
+ * same records; it is written once the drive that failed has left the pool (slab_open_new). Should another drive fail
+ * under it, the same again.
+ */
+static enum dol_err carry_over(struct appender *a, enum dol_err cause)
+{
+    struct verdicts *v = cause == DOL_ESTOPPED ? NULL : calloc(1, sizeof *v);
+    enum dol_err err = DOL_EIO;
+    if (v == NULL) {
+        a->slab->state = SLAB_STATE_ENDED;
+        appender_drop_slab(a);
+        return cause == DOL_ESTOPPED ? cause : DOL_ENOMEM;
     }
+    /* the directory of the slab that ends here is of no use elsewhere */
+    if (a->packed_count > 0 && a->packed[a->packed_count - 1]->kind == RECORD_DIRECTORY)
+        a->packed_count--;
+    while (err == DOL_EIO && a->slab != NULL && v->count < CARRY_SLABS_MAX) {
+        err = end_slab(a, v);
+        if (err == DOL_OK)
+            err = try_successor(a);
+    }
+    if (err == DOL_OK) {
+        log_warn("slab", "a row was carried over to other drives slab=%llx", (unsigned long long)a->slab->id);
+        appender_publish(a);
+        for (unsigned i = 0; i < v->count; i++)
+            publish_end(a, v->slabs[i]);
+    } else if (a->slab != NULL) {
+        a->slab->state = SLAB_STATE_ENDED;
+        appender_drop_slab(a);
+    }
+    free(v);
     return err;
 }
 
@@ -405,7 +417,8 @@ static void group_finish(struct append_group *g, enum dol_err err)
 
 uint32_t append_row_bytes_max(const struct pool *pool)
 {
-    uint64_t half = pool->sb.extent_bytes / 2 * pool->sb.k;
+    unsigned k_least = pool->sb.m > 0 ? 1 : pool->sb.k; /* it may have to be carried over to few drives */
+    uint64_t half = pool->sb.extent_bytes / 2 * k_least;
     uint32_t max = half < FORMAT_ROW_DATA_BYTES_MAX ? (uint32_t)half : FORMAT_ROW_DATA_BYTES_MAX;
     return max - record_stored_bytes(DIRECTORY_RECORD_BYTES_MAX);
 }
@@ -461,33 +474,44 @@ static bool directory_overflows(const struct appender *a)
            a->directory.len + packed_directory_bytes(a) > DIRECTORY_RECORD_BYTES_MAX - TLV_HEADER_BYTES;
 }
 
+/* A slab with room for the packed records, and for a directory if there has to be one: it is packed last. On error
+ * nothing was written of them. */
+static enum dol_err find_place(struct appender *a, struct append_record *directory, uint8_t header[TLV_HEADER_BYTES],
+                               bool *with_directory)
+{
+    uint32_t data = packed_bytes(a);
+    if (directory_overflows(a))
+        data += record_stored_bytes(TLV_HEADER_BYTES + a->directory.len);
+    enum dol_err err = appender_slab_for(a, data);
+    *with_directory = err == DOL_OK && directory_overflows(a);
+    if (*with_directory) {
+        directory_record_make(&a->directory, directory, header);
+        err = appender_pack(a, directory);
+    }
+    return err == DOL_OK ? appender_ready_row(a) : err;
+}
+
 static enum dol_err commit_row(struct appender *a)
 {
     struct append_record directory;
     uint8_t header[TLV_HEADER_BYTES];
+    bool with_directory;
 
     if (a->dead)
         return DOL_ESTOPPED;
     if (pool_is_read_only(a->pool))
         return DOL_EREADONLY;
-    uint32_t data = packed_bytes(a);
-    if (directory_overflows(a))
-        data += record_stored_bytes(TLV_HEADER_BYTES + a->directory.len);
-    enum dol_err err = appender_slab_for(a, data);
-    bool with_directory = directory_overflows(a);
-    if (err == DOL_OK && with_directory) {
-        directory_record_make(&a->directory, &directory, header);
-        err = appender_pack(a, &directory);
-    }
-    if (err == DOL_OK)
-        err = appender_ready_row(a);
-    if (err != DOL_OK)
-        return err; /* nothing was written, no LSN given */
+    enum dol_err err = find_place(a, &directory, header, &with_directory);
+    bool begun = err == DOL_OK;
+    bool ended = !begun && a->slab != NULL && (err == DOL_EIO || a->slab->state == SLAB_STATE_ENDED);
+    if (!begun && !ended)
+        return err == DOL_EIO ? DOL_EREADONLY : err; /* no LSN given */
 
     number_records(a);
-    if (with_directory)
+    if (begun && with_directory)
         directory_swap(&a->directory);
-    err = appender_write_row(a, with_directory ? UNIT_FLAG_DIRECTORY : 0);
+    if (begun)
+        err = appender_write_row(a, with_directory ? UNIT_FLAG_DIRECTORY : 0);
     if (err == DOL_OK) {
         if (with_directory)
             directory_row_add(&a->directory, &directory.place);
@@ -495,12 +519,23 @@ static enum dol_err commit_row(struct appender *a)
     } else {
         err = carry_over(a, err);
     }
-    if (err != DOL_OK && err != DOL_ESTOPPED)
+    if (err != DOL_OK && err != DOL_ESTOPPED && begun)
         runtime_panic("a row could neither be written nor carried over: %s", dol_err_text(err));
-    a->dead = err != DOL_OK;
+    a->dead = err != DOL_OK && (begun || err == DOL_ESTOPPED);
     if (!a->dead)
         pool_lsn_done(a->pool, a->loop); /* else nobody knows: it stays in flight, and the index behind it */
     return err;
+}
+
+/* Its rows are acknowledged, and nothing more can be written behind the last: the verdict proves it. */
+static void end_unproven(struct appender *a, enum dol_err cause)
+{
+    a->packed_count = 0;
+    (void)pool_lsn_take(a->pool, a->loop, 0);
+    enum dol_err err = carry_over(a, cause);
+    pool_lsn_done(a->pool, a->loop);
+    if (err != DOL_OK && err != DOL_ESTOPPED) /* recovery judges the last row by its units */
+        pool_set_read_only(a->pool, "the verdict on a slab could not be written: %s", dol_err_text(err));
 }
 
 static void prove_last_row(struct appender *a)
@@ -510,23 +545,21 @@ static void prove_last_row(struct appender *a)
     enum dol_err err;
     if (a->slab->end_block + need > slab_rows_limit(a->pool, a->slab)) {
         err = appender_seal(a);
-        if (err != DOL_OK)
-            log_warn("slab", "a full slab could not be sealed: %s", dol_err_text(err));
-        return;
+    } else {
+        err = appender_ready_row(a);
+        if (err == DOL_OK)
+            err = appender_write_row(a, UNIT_FLAG_EMPTY);
+        if (err == DOL_OK)
+            appender_publish(a);
+        else if (err != DOL_EFULL && err != DOL_ENOMEM)
+            a->slab->state = SLAB_STATE_ENDED;
     }
-    err = appender_ready_row(a);
-    if (err != DOL_OK)
-        return; /* no space to prepare: recovery judges the last row by its units */
-    err = appender_write_row(a, UNIT_FLAG_EMPTY);
-    if (err == DOL_OK) {
-        appender_publish(a);
+    if (err == DOL_OK)
         return;
-    }
-    /* the rows before are acknowledged; only their proof failed: recovery judges the last one by its units */
-    a->slab->state = SLAB_STATE_ENDED;
-    appender_drop_slab(a);
-    if (err != DOL_ESTOPPED)
-        pool_set_read_only(a->pool, "an empty row could not be written: %s", dol_err_text(err));
+    if (a->slab->state == SLAB_STATE_ENDED)
+        end_unproven(a, err);
+    else
+        log_warn("slab", "the last row of a slab could not be proven: %s", dol_err_text(err));
 }
 
 static void appender_wait(struct appender *a)
@@ -750,8 +783,25 @@ static enum dol_err recovery_slab_for(struct appender *a, uint32_t data_bytes)
     if (a->slab != NULL)
         err = recovery_slab_end(a);
     if (err == DOL_OK)
-        err = slab_open_new(a->pool, a->pool->sb.k, a->pool->sb.m, DRIVE_WRITTEN, &slab);
+        err = slab_open_new(a->pool, DRIVE_WRITTEN, &slab);
     return err == DOL_OK ? appender_adopt(a, slab) : err;
+}
+
+static enum dol_err try_recovery_row(struct appender *a)
+{
+    enum dol_err err = recovery_slab_for(a, packed_bytes(a));
+    if (err == DOL_OK)
+        err = appender_ready_row(a);
+    if (err == DOL_OK)
+        err = appender_write_row(a, UNIT_FLAG_REAPPEND);
+    if (err != DOL_OK && a->slab != NULL) {
+        /* what lies there is judged by the next recovery; nothing more is written behind it */
+        a->slab->state = SLAB_STATE_ENDED;
+        while (a->preparing)
+            waitq_wait(&a->prepared);
+        appender_drop_slab(a);
+    }
+    return err;
 }
 
 enum dol_err append_recovery_row(struct pool *pool, struct append_record *records, unsigned count)
@@ -767,17 +817,8 @@ enum dol_err append_recovery_row(struct pool *pool, struct append_record *record
     for (unsigned i = 0; i < count && err == DOL_OK; i++)
         err = appender_pack(a, &records[i]);
     if (err == DOL_OK)
-        err = recovery_slab_for(a, packed_bytes(a));
-    if (err == DOL_OK)
-        err = appender_ready_row(a);
-    if (err == DOL_OK)
-        err = appender_write_row(a, UNIT_FLAG_REAPPEND);
-    if (err != DOL_OK && a->slab != NULL) {
-        /* what lies there is judged by the next recovery; nothing more is written behind it */
-        a->slab->state = SLAB_STATE_ENDED;
-        while (a->preparing)
-            waitq_wait(&a->prepared);
-        appender_drop_slab(a);
-    }
+        err = try_recovery_row(a);
+    while (err == DOL_EIO && !pool_is_read_only(pool)) /* on what is left when the drive that failed has left */
+        err = try_recovery_row(a);
     return err;
 }

@@ -75,12 +75,12 @@ DOL_MUST_CHECK enum dol_err append_wait(struct append_group *group);
 
 /*
  * Recovery only, before appenders_start(): [await] writes one row of numbered records (a verdict first) to a slab of
- * this run, not published. That slab then stays open for loop 0. EFULL, EIO.
+ * this run, not published. That slab then stays open for loop 0. A drive that fails leaves the pool. EFULL, EIO.
  */
 DOL_MUST_CHECK enum dol_err append_recovery_row(struct pool *pool, struct append_record *records, unsigned count);
 
-/* Largest sum of record_stored_bytes() that one group may have: a row of the pool's geometry, room for a directory
- * record kept. */
+/* Largest sum of record_stored_bytes() that one group may have: a row of the fewest drives that the pool may come down
+ * to, room for a directory record kept. */
 uint32_t append_row_bytes_max(const struct pool *pool);
 
 #endif

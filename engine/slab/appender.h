@@ -52,11 +52,14 @@ struct appender {
     unsigned packed_count, packed_capacity;
 };
 
-/* [await] A new slab on the emptiest healthy drives, headers durable, extents prepared a first step in that way. k + m
- * as wanted. EFULL, EIO. */
-DOL_MUST_CHECK enum dol_err slab_open_new(struct pool *pool, unsigned k, unsigned m, enum drive_preparation how,
-                                          struct slab **out);
-/* [await] Clears the extent headers of a slab without a valid row, then frees its extents and the slab. */
+/* [await] A new slab on the emptiest drives that take part, of the geometry that they allow (pool_geometry()), headers
+ * durable, extents prepared a first step in that way. A drive that fails leaves the pool first. EFULL; EIO: the pool is
+ * read-only. */
+DOL_MUST_CHECK enum dol_err slab_open_new(struct pool *pool, enum drive_preparation how, struct slab **out);
+/* Every member takes part: rows may be written to it. Any thread. */
+bool slab_is_whole(const struct pool *pool, const struct slab *slab);
+/* [await] Clears the extent headers of a slab without a valid row, on the members that take part, then frees its
+ * extents and the slab. */
 DOL_MUST_CHECK enum dol_err slab_stamp(struct pool *pool, struct slab *slab);
 /* [await] Makes sure a->slab exists and takes a row of unit_blocks; seals a full one and goes on to the next. */
 DOL_MUST_CHECK enum dol_err appender_slab_for(struct appender *a, uint32_t data_bytes);
@@ -76,13 +79,14 @@ DOL_MUST_CHECK enum dol_err appender_ready_row(struct appender *a);
  * the slab is unusable. */
 DOL_MUST_CHECK enum dol_err appender_write_row(struct appender *a, uint8_t row_flags);
 /* [await] Directory row and footers. When space for it can't be prepared the slab stays open (EFULL); any other failure
- * ends it. */
+ * ends it: then it is kept until its verdict is written (carry_over). */
 DOL_MUST_CHECK enum dol_err appender_seal(struct appender *a);
 DOL_MUST_CHECK enum dol_err appender_pack(struct appender *a, struct append_record *record);
 /* Publishes the packed records and the slab's position; panics when that fails. */
 void appender_publish(struct appender *a);
 
-/* [await] One write per member at the same block. buffers[i] goes to member i. Failed drives are marked faulted. */
+/* [await] One write per member at the same block. buffers[i] goes to member i. Failed drives are marked faulted. EIO
+ * without a write when a member doesn't take part. */
 DOL_MUST_CHECK enum dol_err slab_write_members(struct pool *pool, struct slab *slab, uint32_t block,
                                                uint8_t *const *buffers, size_t len);
 

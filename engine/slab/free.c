@@ -5,6 +5,7 @@
 
 #include "appender.h"
 #include "log.h"
+#include "members.h"
 
 #define PINS_POLL_NS (5ull * 1000 * 1000)
 #define SECTOR_BYTES 512u
@@ -28,8 +29,6 @@ enum dol_err pool_note_generation(struct pool *pool, uint64_t generation)
     uint64_t before = pool->sb.generation;
     pool->sb.generation = generation;
     enum dol_err err = pool_write_superblocks(pool);
-    if (err != DOL_OK && err != DOL_ESTOPPED && err != DOL_ENOMEM)
-        pool_set_read_only(pool, "a superblock could not be written");
     if (err != DOL_OK)
         pool->sb.generation = before; /* some may have it: that only makes an old index look older */
     return err;
@@ -66,7 +65,7 @@ enum dol_err pool_slab_erase(struct pool *pool, struct slab *slab)
     free(blocks);
     if (err == DOL_OK)
         pool_slab_remove(pool, slab);
-    else if (err != DOL_ESTOPPED)
-        pool_set_read_only(pool, "an extent header could not be cleared: %s", dol_err_text(err));
+    else if (err == DOL_EIO)
+        err = pool_members_settle(pool) == DOL_OK ? DOL_EINCOMPLETE : DOL_EIO;
     return err;
 }

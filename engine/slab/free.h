@@ -14,8 +14,8 @@ void pool_slab_retire(struct pool *pool, struct slab *slab);
 DOL_MUST_CHECK enum dol_err pool_note_generation(struct pool *pool, uint64_t generation);
 /*
  * [await] The extent headers go from all members; then the extents are free, and the slab. Each header goes in one
- * sector, so that a power cut leaves it whole or gone. EIO: the pool is read-only, the slab stays and is finished by
- * the next open.
+ * sector, so that a power cut leaves it whole or gone. EINCOMPLETE: a member doesn't take part, or has just failed and
+ * left: the slab stays, and is finished by an open with all drives. EIO: the pool is read-only.
  */
 DOL_MUST_CHECK enum dol_err pool_slab_erase(struct pool *pool, struct slab *slab);
 

@@ -1,9 +1,9 @@
 /*
  * Pool: superblocks, membership, the slab table and the order of records.
  *
- * Opening: every drive's newest good superblock is read; the one with the highest sequence speaks for the pool; drives
- * it doesn't name are foreign and refused. A read-write open first raises `run` durably on every drive: a slab, a life
- * or an LSN of this run can't exist before that.
+ * Opening: every drive's newest good superblock is read; the one with the highest (epoch, sequence) speaks for the
+ * pool; drives it doesn't name are foreign and refused, one that it names as absent has come back stale. A read-write
+ * open first raises `run` durably on every drive: a slab, a life or an LSN of this run can't exist before that.
  */
 #include "pool.h"
 
@@ -15,20 +15,13 @@
 #include "dol_assert.h"
 #include "hash.h"
 #include "log.h"
+#include "members.h"
 #include "pool_create.h"
 
 #define COMPLIANCE_CREDIT_MAX_MS (7ull * 24 * 3600 * 1000)
 #define NS_PER_S                 1000000000ull
 
 /* ---- superblock I/O ---- */
-
-struct superblock_job {
-    struct pool *pool;
-    struct drive *drive;
-    struct superblock *sb;
-    struct join *join;
-    enum dol_err err;
-};
 
 enum dol_err superblock_write_all(struct drive *drive, struct superblock *sb)
 {
@@ -74,47 +67,6 @@ out:
     return result;
 }
 
-static void superblock_job_run(void *arg)
-{
-    struct superblock_job *job = arg;
-    job->err = superblock_write_all(job->drive, job->sb);
-    join_done(job->join);
-}
-
-enum dol_err pool_write_superblocks(struct pool *pool)
-{
-    struct superblock_job jobs[FORMAT_DRIVES_MAX];
-    struct superblock *copies = calloc(pool->drive_count, sizeof *copies);
-    struct join join;
-    enum dol_err err = DOL_OK;
-
-    if (copies == NULL)
-        return DOL_ENOMEM;
-    join_init(&join);
-    uint64_t sequence = pool->sb.sequence;
-    for (unsigned i = 0; i < pool->drive_count; i++) {
-        jobs[i] = (struct superblock_job){pool, pool->drives[i].drive, &copies[i], &join, DOL_OK};
-        if (jobs[i].drive == NULL)
-            continue;
-        copies[i] = pool->sb;
-        copies[i].drive = pool->drives[i].uuid;
-        join_add(&join);
-        if (fiber_spawn(superblock_job_run, &jobs[i], "superblock") != DOL_OK)
-            superblock_job_run(&jobs[i]);
-    }
-    join_wait(&join);
-    for (unsigned i = 0; i < pool->drive_count; i++) {
-        if (jobs[i].drive != NULL && jobs[i].err != DOL_OK) {
-            log_error("pool", "superblock not written drive=%s error=%s", jobs[i].drive->name,
-                      dol_err_name(jobs[i].err));
-            err = jobs[i].err;
-        }
-    }
-    pool->sb.sequence = sequence + SUPERBLOCK_COPIES;
-    free(copies);
-    return err;
-}
-
 /* ---- compliance clock ---- */
 
 static void compliance_clock_start(struct pool *pool, const struct superblock *all, unsigned count)
@@ -153,6 +105,11 @@ static void compliance_clock_persist(struct pool *pool)
 
 /* ---- opening ---- */
 
+static bool is_newer(const struct superblock *a, const struct superblock *b)
+{
+    return a->epoch != b->epoch ? a->epoch > b->epoch : a->sequence > b->sequence;
+}
+
 /* Reads all superblocks and picks the one that speaks for the pool. */
 static enum dol_err read_superblocks(const struct store_config *config, struct superblock *all, struct superblock *best)
 {
@@ -172,7 +129,7 @@ static enum dol_err read_superblocks(const struct store_config *config, struct s
             log_error("pool", "drives of two pools were given: %s belongs to another pool", config->drives[i]->name);
             return DOL_EINVAL;
         }
-        if (!found || all[i].sequence > best->sequence)
+        if (!found || is_newer(&all[i], best))
             *best = all[i];
         found = true;
     }
@@ -197,44 +154,69 @@ static enum dol_err assign_drives(struct pool *pool, const struct store_config *
         if (uuid_is_zero(all[i].pool))
             continue;
         struct pool_drive *d = NULL;
-        for (unsigned j = 0; j < pool->drive_count; j++)
-            if (uuid_equal(pool->drives[j].uuid, all[i].drive))
-                d = &pool->drives[j];
-        if (d == NULL || d->drive != NULL) {
+        bool absent = false;
+        for (unsigned j = 0; j < pool->drive_count; j++) {
+            if (!uuid_equal(pool->drives[j].uuid, all[i].drive))
+                continue;
+            d = &pool->drives[j];
+            absent = pool->sb.drives[j].state == DRIVE_STATE_ABSENT;
+        }
+        if (d == NULL || d->drive != NULL || d->returned != NULL) {
             log_error("pool", "drive %s is %s", config->drives[i]->name,
                       d ? "a copy of another one" : "not a member any more");
             return DOL_EINVAL;
         }
-        d->drive = config->drives[i];
+        if (absent) {
+            log_warn("pool", "drive %s is stale: it was away since epoch %llu, the pool is at %llu",
+                     config->drives[i]->name, (unsigned long long)all[i].epoch, (unsigned long long)pool->sb.epoch);
+            d->returned = config->drives[i];
+        } else {
+            d->drive = config->drives[i];
+        }
     }
     return DOL_OK;
 }
 
+/* Drives that are not there leave the membership with the run that begins. */
+static void leave_without(struct pool *pool)
+{
+    for (unsigned i = 0; i < pool->drive_count; i++)
+        if (pool->drives[i].drive == NULL && pool->sb.drives[i].state == DRIVE_STATE_ACTIVE)
+            pool->sb.drives[i].state = DRIVE_STATE_ABSENT;
+    pool->sb.epoch++;
+}
+
 static void judge_membership(struct pool *pool, enum store_access access)
 {
-    unsigned missing = 0;
-    bool cannot_write = false;
+    unsigned missing = 0, present = 0;
+    bool cannot_write = access == STORE_READ_ONLY;
     char names[100] = "";
     for (unsigned i = 0; i < pool->drive_count; i++) {
         if (pool->drives[i].drive == NULL) {
             size_t n = strlen(names);
             snprintf(names + n, sizeof names - n, "%s%u", missing ? "," : "", i);
             missing++;
-        } else if (pool->drives[i].drive->size_bytes < pool->sb.drives[i].size_bytes) {
+            continue;
+        }
+        present++;
+        cannot_write |= pool->drives[i].drive->read_only;
+        if (pool->drives[i].drive->size_bytes < pool->sb.drives[i].size_bytes)
             pool_set_read_only(pool, "drive %s has shrunk from %llu to %llu bytes", pool->drives[i].drive->name,
                                (unsigned long long)pool->sb.drives[i].size_bytes,
                                (unsigned long long)pool->drives[i].drive->size_bytes);
-        } else if (pool->drives[i].drive->read_only) {
-            cannot_write = true;
-        }
     }
     if (pool->sb.masks.ro_data != 0 || pool->sb.masks.ro_meta != 0)
         pool_set_read_only(pool, "the pool was written by a newer version, which this one may only read");
-    if (missing > 0)
-        pool_set_read_only(pool, "%u of %u drives missing or without a usable superblock (number %s)", missing,
+    if (missing > 0 && (cannot_write || !superblock_allows_writing(&pool->sb, present)))
+        pool_set_read_only(pool, "%u of %u drives missing, stale or without a usable superblock (number %s)", missing,
                            pool->drive_count, names);
-    else if (access == STORE_READ_ONLY || cannot_write)
+    else if (cannot_write)
         pool_set_read_only(pool, "opened read-only");
+    if (present < superblock_members(&pool->sb) && !pool_is_read_only(pool))
+        leave_without(pool);
+    pthread_mutex_lock(&pool->lock);
+    pool_count_free(pool);
+    pthread_mutex_unlock(&pool->lock);
 }
 
 static enum dol_err open_keys(struct pool *pool, const struct store_config *config)
@@ -271,6 +253,7 @@ static enum dol_err begin_run(struct pool *pool, const struct superblock *all, u
         if (all[i].run > run)
             run = all[i].run;
     pool->run = run + 1;
+    atomic_store(&pool->epoch, pool->sb.epoch);
     if (pool->read_only)
         return DOL_OK;
     pool->sb.run = pool->run;
@@ -325,6 +308,7 @@ enum dol_err pool_open(const struct store_config *config, struct pool **out)
         pool->lsn_inflight[i] = UINT64_MAX;
     pool->loops = runtime_loops(runtime_self());
     dol_assert(pool->loops <= POOL_LOOPS_MAX);
+    gate_init(&pool->superblock_gate, 1);
     for (unsigned i = 0; i < pool->loops; i++) {
         gate_init(&pool->rebuild_gates[i], POOL_REBUILDS_MAX);
         gate_init(&pool->range_gates[i], POOL_RANGE_REBUILDS_MAX);
@@ -334,7 +318,6 @@ enum dol_err pool_open(const struct store_config *config, struct pool **out)
         goto out;
     if ((err = assign_drives(pool, config, all)) != DOL_OK)
         goto out;
-    pool_count_free(pool);
     pool->slabs_reserve = pool_slabs_reserve(pool);
     judge_membership(pool, config->access);
     if ((err = open_keys(pool, config)) != DOL_OK)
@@ -510,17 +493,21 @@ void pool_slab_each(struct pool *pool, pool_slab_fn *fn, void *arg)
 void pool_count_free(struct pool *pool)
 {
     /* the largest s such that s slabs of k + m extents on distinct drives fit: sum(min(free, s)) >= s * (k + m) */
-    unsigned members = (unsigned)(pool->sb.k + pool->sb.m);
+    uint32_t extents_free[FORMAT_DRIVES_MAX];
+    unsigned drives = 0, k, m;
     uint32_t lo = 0, hi = 0;
     for (unsigned i = 0; i < pool->drive_count; i++)
-        if (pool->drives[i].extents_free > hi)
-            hi = pool->drives[i].extents_free;
-    while (lo < hi) {
+        if (pool_drive_is_member(pool, i))
+            extents_free[drives++] = pool->drives[i].extents_free;
+    for (unsigned i = 0; i < drives; i++)
+        hi = extents_free[i] > hi ? extents_free[i] : hi;
+    pool_geometry(pool, &k, &m);
+    while (lo < hi && k > 0) {
         uint32_t s = lo + (hi - lo + 1) / 2;
         uint64_t sum = 0;
-        for (unsigned i = 0; i < pool->drive_count; i++)
-            sum += pool->drives[i].extents_free < s ? pool->drives[i].extents_free : s;
-        if (sum >= (uint64_t)s * members)
+        for (unsigned i = 0; i < drives; i++)
+            sum += extents_free[i] < s ? extents_free[i] : s;
+        if (sum >= (uint64_t)s * (k + m))
             lo = s;
         else
             hi = s - 1;

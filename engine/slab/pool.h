@@ -1,7 +1,7 @@
 /*
  * Pool: the drives of one appliance, their superblocks, the slab table, and the order of records.
  *
- * Ownership: a pool owns its drives, keys, erasure codes and slabs. Drives and geometry don't change while it is open.
+ * Ownership: a pool owns its drives, keys, erasure codes and slabs. Which of the drives take part is in members.h.
  * The slab table, the extent maps and the LSN counter are shared by all loops and guarded by pool->lock, held for short
  * times and never across an await. A slab's rows, end and last table belong to the loop that appends to it.
  */
@@ -56,14 +56,15 @@ struct slab {
 
 struct pool_drive {
     struct uuid uuid;
-    struct drive *drive; /* NULL: missing */
+    struct drive *drive;    /* NULL: missing */
+    struct drive *returned; /* there, but absent since an earlier epoch: nothing of it counts */
     uint32_t incarnation;
     uint32_t extents;
     uint32_t extents_free;   /* lock */
     uint8_t *extent_used;    /* lock; one byte per extent */
     uint8_t *extent_suspect; /* lock; scan only: the header could not be read or understood */
     uint32_t extent_hint;    /* lock; where the search for a free one begins */
-    atomic_bool faulted;     /* a write failed in this run: no new slab takes it */
+    atomic_bool faulted;     /* a write failed in this run: nothing more is written to it */
 };
 
 struct pool_counters {
@@ -78,7 +79,7 @@ struct appender;
 
 struct pool {
     unsigned magic;
-    struct superblock sb; /* as written last, but for the fields that differ per drive */
+    struct superblock sb; /* as written last or being written, but for the fields that differ per drive */
     struct keyring *keys; /* NULL: not encrypted */
     struct opener *opener;
     struct index *index; /* borrowed; where acknowledged rows are published */
@@ -88,6 +89,8 @@ struct pool {
     unsigned given_count;
     bool owns_drives; /* set once the store is open: pool_close() closes them */
     uint64_t run;
+    _Atomic uint64_t epoch;      /* that every member has durably: rows are written under it */
+    struct gate superblock_gate; /* loop 0 */
     unsigned loops;
     struct appender *appenders[POOL_LOOPS_MAX + 1]; /* the one behind the loops' copies records out of slabs */
     struct pool_counters counters;
@@ -131,10 +134,6 @@ DOL_MUST_CHECK enum dol_err pool_ec(struct pool *pool, unsigned k, unsigned m, c
 void pool_set_read_only(struct pool *pool, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool pool_is_read_only(struct pool *pool);
 
-/* Superblocks of all present drives get `pool->sb` with the next sequence; each copy durable before the next. [await]
- * EIO when any drive fails. */
-DOL_MUST_CHECK enum dol_err pool_write_superblocks(struct pool *pool);
-
 /* Compliance clock, seconds since 1970. */
 uint64_t pool_compliance_now_s(const struct pool *pool);
 
@@ -155,8 +154,7 @@ void pool_slab_remove(struct pool *pool, struct slab *slab);
 typedef void pool_slab_fn(void *arg, struct slab *slab);
 void pool_slab_each(struct pool *pool, pool_slab_fn *fn, void *arg);
 
-/* Recounts how many more slabs of the pool's geometry could be opened, after extents were taken or given back. Lock
- * held. */
+/* Recounts how many more slabs could be opened, after extents were taken or given back or a drive left. Lock held. */
 void pool_count_free(struct pool *pool);
 /* PUTs are refused with EFULL below this many: an open slab and its successor per loop, recovery, and what compaction
  * will need; at most an eighth of the pool. */

@@ -12,6 +12,7 @@
 #include "dol_assert.h"
 #include "free.h"
 #include "log.h"
+#include "members.h"
 #include "recovery.h"
 
 enum dol_err recovery_add(struct recovery *r, struct slab *slab, struct slab_recovery **out)
@@ -230,10 +231,10 @@ static enum dol_err stamp_empty(struct recovery *r)
         if (r->slabs[i].rows > 0 || r->slabs[i].slab->run == r->pool->run)
             continue;
         enum dol_err err = slab_stamp(r->pool, r->slabs[i].slab);
-        if (err == DOL_ESTOPPED || err == DOL_ENOMEM)
-            return err;
+        while (err == DOL_EIO && (err = pool_members_settle(r->pool)) == DOL_OK)
+            err = slab_stamp(r->pool, r->slabs[i].slab);
         if (err != DOL_OK)
-            pool_set_read_only(r->pool, "an extent header could not be cleared: %s", dol_err_text(err));
+            return err == DOL_EIO ? DOL_OK : err; /* read-only by now */
     }
     return DOL_OK;
 }
@@ -339,10 +340,13 @@ static void final_run(void *arg)
     job->err = index_slab_final(job->index, job->slab->slab, job->slab->life);
 }
 
-/* Where the last open or this one's replay found a freed slab, its headers go now, as they would have then. */
+/* Where the last open or this one's replay found a freed slab, its headers go now, as they would have then. While a
+ * drive is away they stay: nothing of a slab is final before its headers have gone from all members. */
 static enum dol_err finish_freed(struct recovery *r)
 {
     struct freed_slabs f = {0};
+    if (pool_drives_are_missing(r->pool))
+        return DOL_OK;
     enum dol_err err = index_slab_each(r->index, collect_freed, &f);
     if (err == DOL_OK && f.failed)
         err = DOL_ENOMEM;
@@ -361,7 +365,8 @@ static enum dol_err finish_freed(struct recovery *r)
             err = job.err;
     }
     free(f.slabs);
-    return pool_is_read_only(r->pool) && err != DOL_ENOMEM && err != DOL_ESTOPPED ? DOL_OK : err;
+    return err == DOL_EINCOMPLETE || (pool_is_read_only(r->pool) && err != DOL_ENOMEM && err != DOL_ESTOPPED) ? DOL_OK
+                                                                                                              : err;
 }
 
 enum dol_err pool_recover(struct pool *pool, struct index *index, struct recover_stats *stats)

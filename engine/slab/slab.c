@@ -9,6 +9,7 @@
 #include "appender.h"
 #include "dol_assert.h"
 #include "log.h"
+#include "members.h"
 
 struct prepare_job {
     struct drive *drive;
@@ -50,16 +51,23 @@ static enum dol_err prepare_members(struct pool *pool, struct slab *slab, uint32
         if (jobs[i].err == DOL_OK)
             continue;
         err = jobs[i].err;
-        if (err == DOL_EIO) {
-            atomic_store(&pool->drives[slab->members[i].drive].faulted, true);
-            pool_set_read_only(pool, "space on drive %s can't be prepared", jobs[i].drive->name);
-        }
+        if (err == DOL_EIO && !atomic_exchange(&pool->drives[slab->members[i].drive].faulted, true))
+            log_error("slab", "space can't be prepared drive=%s", jobs[i].drive->name);
     }
     return err;
 }
 
-enum dol_err slab_write_members(struct pool *pool, struct slab *slab, uint32_t block, uint8_t *const *buffers,
-                                size_t len)
+bool slab_is_whole(const struct pool *pool, const struct slab *slab)
+{
+    for (unsigned i = 0; i < (unsigned)(slab->k + slab->m); i++)
+        if (!pool_drive_is_member(pool, slab->members[i].drive))
+            return false;
+    return true;
+}
+
+/* One write per member that takes part. */
+static enum dol_err write_members(struct pool *pool, struct slab *slab, uint32_t block, uint8_t *const *buffers,
+                                  size_t len)
 {
     struct drive_op ops[FORMAT_MEMBERS_MAX];
     struct join join;
@@ -67,9 +75,12 @@ enum dol_err slab_write_members(struct pool *pool, struct slab *slab, uint32_t b
     enum dol_err err = DOL_OK;
 
     join_init(&join);
-    for (unsigned i = 0; i < members; i++)
-        drive_write_start(pool->drives[slab->members[i].drive].drive, &ops[i], &join,
-                          pool_extent_offset(pool, slab->members[i].extent, block), buffers[i], len);
+    for (unsigned i = 0; i < members; i++) {
+        ops[i].err = DOL_OK;
+        if (pool_drive_is_member(pool, slab->members[i].drive))
+            drive_write_start(pool->drives[slab->members[i].drive].drive, &ops[i], &join,
+                              pool_extent_offset(pool, slab->members[i].extent, block), buffers[i], len);
+    }
     join_wait(&join);
     for (unsigned i = 0; i < members; i++) {
         if (ops[i].err == DOL_OK)
@@ -80,6 +91,12 @@ enum dol_err slab_write_members(struct pool *pool, struct slab *slab, uint32_t b
         err = ops[i].err;
     }
     return err;
+}
+
+enum dol_err slab_write_members(struct pool *pool, struct slab *slab, uint32_t block, uint8_t *const *buffers,
+                                size_t len)
+{
+    return slab_is_whole(pool, slab) ? write_members(pool, slab, block, buffers, len) : DOL_EIO;
 }
 
 static uint32_t extent_take(struct pool_drive *d)
@@ -100,7 +117,7 @@ static unsigned candidates(struct pool *pool, unsigned *out)
     unsigned n = 0;
     for (unsigned i = 0; i < pool->drive_count; i++) {
         struct pool_drive *d = &pool->drives[i];
-        if (d->drive == NULL || atomic_load(&d->faulted) || d->extents_free == 0)
+        if (!pool_drive_is_member(pool, i) || d->extents_free == 0)
             continue;
         unsigned at = n++;
         while (at > 0 && pool->drives[out[at - 1]].extents_free < d->extents_free) {
@@ -112,18 +129,19 @@ static unsigned candidates(struct pool *pool, unsigned *out)
     return n;
 }
 
-static enum dol_err slab_allocate(struct pool *pool, unsigned k, unsigned m, struct slab *slab)
+/* EIO: there is nothing to stand on. EFULL. */
+static enum dol_err slab_allocate(struct pool *pool, struct slab *slab)
 {
-    unsigned order[FORMAT_DRIVES_MAX];
-    unsigned members = k + m;
+    unsigned order[FORMAT_DRIVES_MAX], k, m;
     pthread_mutex_lock(&pool->lock);
-    if (candidates(pool, order) < members) {
-        bool faulted = false;
-        for (unsigned i = 0; i < pool->drive_count; i++)
-            faulted |= atomic_load(&pool->drives[i].faulted);
+    pool_geometry(pool, &k, &m);
+    unsigned members = k + m;
+    if (k == 0 || candidates(pool, order) < members) {
         pthread_mutex_unlock(&pool->lock);
-        return faulted ? DOL_EIO : DOL_EFULL;
+        return k == 0 ? DOL_EIO : DOL_EFULL;
     }
+    slab->k = (uint8_t)k;
+    slab->m = (uint8_t)m;
     uint32_t counter = ++pool->slab_counter;
     slab->id = pool->run << 32 | counter;
     for (unsigned i = 0; i < members; i++) {
@@ -151,7 +169,7 @@ static enum dol_err write_headers(struct pool *pool, struct slab *slab)
     h->slab = slab->id;
     h->life = slab->life;
     h->run = slab->run;
-    h->epoch = pool->sb.epoch;
+    h->epoch = atomic_load(&pool->epoch);
     h->extent_bytes = pool->sb.extent_bytes;
     h->created_s = clock_realtime_ns() / 1000000000;
     h->key_id = pool->keys ? keyring_current(pool->keys) : 0;
@@ -181,41 +199,57 @@ static uint32_t prepare_step(const struct pool *pool, uint32_t from, uint32_t by
     return to < end ? to : end;
 }
 
-enum dol_err slab_open_new(struct pool *pool, unsigned k, unsigned m, enum drive_preparation how, struct slab **out)
+static struct slab *slab_new(const struct pool *pool)
 {
     struct slab *slab = calloc(1, sizeof *slab);
     if (slab == NULL)
-        return DOL_ENOMEM;
+        return NULL;
     slab->magic = SLAB_MAGIC;
     slab->run = pool->run;
-    slab->k = (uint8_t)k;
-    slab->m = (uint8_t)m;
     slab->state = SLAB_STATE_OPEN;
     slab->end_block = EXTENT_HEADER_BYTES / FORMAT_BLOCK_BYTES;
     random_fill(slab->life.b, sizeof slab->life.b);
-    enum dol_err err = pool_ec(pool, k, m, &slab->ec);
-    if (err == DOL_OK)
-        err = slab_allocate(pool, k, m, slab);
+    return slab;
+}
+
+/* EIO: a drive failed. */
+static enum dol_err open_once(struct pool *pool, enum drive_preparation how, struct slab **out)
+{
+    struct slab *slab = slab_new(pool);
+    if (slab == NULL)
+        return DOL_ENOMEM;
+    enum dol_err err = slab_allocate(pool, slab);
     if (err != DOL_OK) {
         free(slab);
         return err;
     }
     pool_slab_add(pool, slab);
-    err = prepare_members(pool, slab, 0, prepare_step(pool, 0, APPEND_PREPARE_BYTES), how);
+    err = pool_ec(pool, slab->k, slab->m, &slab->ec);
+    if (err == DOL_OK)
+        err = prepare_members(pool, slab, 0, prepare_step(pool, 0, APPEND_PREPARE_BYTES), how);
     if (err != DOL_OK) {
         pool_slab_remove(pool, slab); /* nothing of it was written */
         return err;
     }
     err = write_headers(pool, slab);
     if (err != DOL_OK) {
-        if (err == DOL_EIO)
-            pool_set_read_only(pool, "extent headers could not be written");
         /* headers may lie on some members: the extents stay taken until the next open finds the slab empty */
         slab->state = SLAB_STATE_ENDED;
         return err;
     }
     *out = slab;
     return DOL_OK;
+}
+
+enum dol_err slab_open_new(struct pool *pool, enum drive_preparation how, struct slab **out)
+{
+    enum dol_err err;
+    do {
+        err = pool_members_settle(pool);
+        if (err == DOL_OK)
+            err = open_once(pool, how, out);
+    } while (err == DOL_EIO && !pool_is_read_only(pool));
+    return err;
 }
 
 enum dol_err slab_stamp(struct pool *pool, struct slab *slab)
@@ -227,7 +261,7 @@ enum dol_err slab_stamp(struct pool *pool, struct slab *slab)
     memset(zero, 0, EXTENT_HEADER_BYTES);
     for (unsigned i = 0; i < FORMAT_MEMBERS_MAX; i++)
         buffers[i] = zero;
-    enum dol_err err = slab_write_members(pool, slab, 0, buffers, EXTENT_HEADER_BYTES);
+    enum dol_err err = write_members(pool, slab, 0, buffers, EXTENT_HEADER_BYTES); /* who is absent doesn't count */
     free(zero);
     if (err == DOL_OK)
         pool_slab_remove(pool, slab);
@@ -283,7 +317,7 @@ static void open_next_run(void *arg)
     a->next_err = DOL_EFULL;
     uint32_t kept = a->loop < a->pool->loops ? POOL_SLABS_LAST : POOL_SLABS_LAST - 1;
     if (atomic_load(&a->pool->slabs_free) > kept)
-        a->next_err = slab_open_new(a->pool, a->pool->sb.k, a->pool->sb.m, preparation_of(a), &slab);
+        a->next_err = slab_open_new(a->pool, preparation_of(a), &slab);
     a->next = slab;
     a->opening_next = false;
     waitq_wake_all(&a->next_ready);
@@ -367,13 +401,18 @@ enum dol_err appender_slab_for(struct appender *a, uint32_t data_bytes)
         if (err != DOL_OK)
             return err;
     }
-    open_next_start(a);
-    while (a->opening_next)
-        waitq_wait(&a->next_ready);
-    if (a->next == NULL)
-        return a->next_err;
-    struct slab *slab = a->next;
-    a->next = NULL;
+    struct slab *slab;
+    do {
+        open_next_start(a);
+        while (a->opening_next)
+            waitq_wait(&a->next_ready);
+        if (a->next == NULL)
+            return a->next_err;
+        slab = a->next;
+        a->next = NULL;
+        if (!slab_is_whole(a->pool, slab))
+            slab->state = SLAB_STATE_ENDED; /* opened ahead of a drive's failure; without a row */
+    } while (slab->state == SLAB_STATE_ENDED);
     err = appender_adopt(a, slab);
     if (err != DOL_OK)
         slab->state = SLAB_STATE_ENDED; /* without a row: the next open stamps it */

@@ -14,6 +14,7 @@
 #include "dol_assert.h"
 #include "free.h"
 #include "log.h"
+#include "members.h"
 #include "recover.h"
 
 #define GC_POLL_NS          (1000ull * 1000 * 1000)
@@ -400,10 +401,7 @@ static bool is_worth_it(const struct gc *gc, const struct candidates *all)
 static bool pool_is_whole(struct gc *gc)
 {
     struct pool *pool = gc->store->pool;
-    for (unsigned i = 0; i < pool->drive_count; i++)
-        if (atomic_load(&pool->drives[i].faulted))
-            return false;
-    return !pool_scan_has_gaps(pool);
+    return !pool_drives_are_missing(pool) && !pool_scan_has_gaps(pool);
 }
 
 /* Goes through the slabs once; EBUSY for one isn't an error, the next is tried. */

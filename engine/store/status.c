@@ -4,6 +4,7 @@
 #include "cache.h"
 #include "gc.h"
 #include "hash.h"
+#include "members.h"
 #include "scrub_impl.h"
 #include "store_impl.h"
 
@@ -20,7 +21,8 @@ static void drive_status(struct pool *pool, unsigned i, struct store_drive_statu
     out->used_bytes = (uint64_t)(d->extents - d->extents_free) * pool->sb.extent_bytes;
     pthread_mutex_unlock(&pool->lock);
     if (d->drive == NULL) {
-        snprintf(out->state, sizeof out->state, "missing");
+        snprintf(out->state, sizeof out->state, "%s", d->returned != NULL ? "stale" : "missing");
+        snprintf(out->path, sizeof out->path, "%s", d->returned != NULL ? d->returned->name : "");
         out->size_bytes = pool->sb.drives[i].size_bytes;
         return;
     }
@@ -119,7 +121,7 @@ void store_status_get(struct store *s, struct store_status *out)
     out->m = pool->sb.m;
     out->encrypted = pool->sb.encrypted;
     out->run = pool->run;
-    out->epoch = pool->sb.epoch;
+    out->epoch = atomic_load(&pool->epoch);
     out->extent_bytes = pool->sb.extent_bytes;
     out->drive_count = pool->drive_count;
     for (unsigned i = 0; i < pool->drive_count; i++) {
@@ -142,6 +144,10 @@ void store_status_get(struct store *s, struct store_status *out)
     counters_fill(s, &out->counters);
     pthread_mutex_lock(&pool->lock);
     out->read_only = pool->read_only;
-    snprintf(out->reason, sizeof out->reason, "%s", pool->reason);
+    if (pool->read_only)
+        snprintf(out->reason, sizeof out->reason, "%s", pool->reason);
+    else
+        pool_describe_members(pool, out->reason, sizeof out->reason);
+    pool_geometry(pool, &out->k_now, &out->m_now);
     pthread_mutex_unlock(&pool->lock);
 }

@@ -30,7 +30,7 @@ enum admin_pool_state admin_pool_state(const struct store_status *status)
 {
     unsigned missing = 0;
     for (unsigned i = 0; i < status->drive_count; i++)
-        missing += strcmp(status->drives[i].state, "missing") == 0;
+        missing += strcmp(status->drives[i].state, "missing") == 0 || strcmp(status->drives[i].state, "stale") == 0;
     if (missing > status->m)
         return ADMIN_POOL_FAULTED;
     unsigned raised = alarm_evaluate(status, ALARM_KEY_THERE);

@@ -52,6 +52,8 @@ static json_t *pool_json(const struct store_status *s)
     set(json, "encrypted", json_boolean(s->encrypted));
     set(json, "data_units", number(s->k));
     set(json, "parity_units", number(s->m));
+    set(json, "data_units_now", number(s->k_now));
+    set(json, "parity_units_now", number(s->m_now));
     set(json, "run", number(s->run));
     set(json, "epoch", number(s->epoch));
     set(json, "extent_bytes", number(s->extent_bytes));

@@ -52,8 +52,10 @@ struct store_config {
 };
 
 /*
- * Opens a pool: superblocks, a new run, recovery, index catch-up or rebuild. What is missing decides the access: with a
- * drive missing or not writable the store is read-only (store_status tells why). EKEY, ENOTPOOL, EINCOMPLETE (more than
+ * Opens a pool: superblocks, a new run, recovery, index catch-up or rebuild. What is missing decides the access: with
+ * at most m drives missing, and more than half of those that took part last, it goes on with new slabs of fewer drives,
+ * and those that are missing are stale from then on; else, or with a drive that isn't writable, the store is read-only
+ * (store_status tells why). EKEY, ENOTPOOL, EINCOMPLETE (more than
  * m members missing for some slab), EFORMAT. On error nothing is taken.
  */
 DOL_MUST_CHECK enum dol_err store_open(const struct store_config *config, struct store **out);
@@ -499,7 +501,7 @@ void store_scrub_status_get(struct store *s, struct store_scrub_status *out);
 struct store_drive_status {
     char path[256];
     char uuid[33];
-    char state[16]; /* "online", "missing", "faulted" */
+    char state[16]; /* "online", "missing", "stale", "faulted" */
     uint64_t size_bytes;
     uint64_t used_bytes; /* extents in use */
     uint64_t read_errors, write_errors;
@@ -538,6 +540,7 @@ struct store_status {
     char pool_uuid[33];
     char label[64];
     unsigned k, m;
+    unsigned k_now, m_now; /* of the next slab: fewer while drives don't take part; k_now 0: none can be opened */
     bool read_only;
     char reason[160]; /* why it is read-only or degraded; empty when healthy */
     bool encrypted;

@@ -200,23 +200,25 @@ def case_identity(arguments):
         s3.close()
         appliance.stop()
 
-        # two are gone: everything can be read; back, it is written to again
+        # two are gone: everything can be read, and writing goes on; back, they are stale
         everything = appliance.drives
         appliance.drives = everything[2:]
         appliance.start()
         s3 = S3(appliance)
         check(s3, stored)
-        answer = s3.request("PUT", f"/{BUCKET}/refused", body=b"x")
-        assert answer.status == 503, answer
+        expect(200, s3.request("PUT", f"/{BUCKET}/without", body=b"y"))
+        stored["without"] = hashlib.sha256(b"y").hexdigest()
         s3.close()
         status = appliance.dolmen("pool", "status", "--config", appliance.config)
         assert status.returncode == 0 and status.stdout.count("MISSING") == 2, status
-        assert " state: READ-ONLY\n" in status.stdout, status.stdout
+        assert " state: DEGRADED\n" in status.stdout, status.stdout
         appliance.stop()
         appliance.drives = everything
         appliance.start()
         s3 = S3(appliance)
         check(s3, stored)
+        status = appliance.dolmen("pool", "status", "--config", appliance.config)
+        assert status.returncode == 0 and status.stdout.count("STALE") == 2, status
         expect(200, s3.request("PUT", f"/{BUCKET}/again", body=b"x"))
         s3.close()
         appliance.stop()

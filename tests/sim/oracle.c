@@ -239,9 +239,10 @@ void world_reclaim(struct world *w)
     unsigned freed = 0;
     enum dol_err err = gc_run(w->store, &freed);
     w->slabs_freed += freed;
-    bool expected = err == DOL_OK || w->crashed || sim_panicked(w->rt) || w->expect_read_only ||
-                    (w->write_fault && (err == DOL_EREADONLY || err == DOL_EBUSY || err == DOL_EIO)) ||
-                    err == DOL_EFULL || err == DOL_ESTOPPED;
+    bool expected =
+        err == DOL_OK || w->crashed || sim_panicked(w->rt) || w->expect_read_only ||
+        (w->drive_left && (err == DOL_EREADONLY || err == DOL_EBUSY || err == DOL_EIO || err == DOL_EINCOMPLETE)) ||
+        err == DOL_EFULL || err == DOL_ESTOPPED;
     if (!expected)
         world_fail(w, "reclaiming failed: %s", dol_err_name(err));
     if (!w->crashed && index_is_unsure(w->store->index))

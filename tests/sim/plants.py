@@ -76,7 +76,7 @@ static void group_finish(struct append_group *g, enum dol_err err);"""),
           (JUDGE, "    if (row.good < s->slab->k) {", "    if (row.good < members) {")),
     # The verdict on a slab whose row was carried over isn't written.
     plant("verdict-lost-on-failure",
-          (APPEND, "    enum dol_err err = appender_pack(a, &verdict);\n    if (err == DOL_OK) {", "    enum dol_err err = DOL_OK;\n    if (true) {"),
+          (APPEND, "    enum dol_err err = appender_pack(a, verdict);\n    if (err == DOL_OK) {", "    enum dol_err err = DOL_OK;\n    if (true) {"),
           (APPEND, "        struct append_record *last = a->packed[a->packed_count - 1];\n        memmove(a->packed + 1, a->packed, (a->packed_count - 1) * sizeof *a->packed);\n        a->packed[0] = last;\n", "")),
     # A last row with k units is shown without a verdict that carries it.
     plant("row-again-without-verdict",

@@ -104,8 +104,8 @@ static void work_at_random(struct world *w)
     if (w->crashed || w->failed)
         return;
     if (w->config.m > 0 && world_below(w, 8) == 0) {
-        w->write_fault = true;
-        sim_medium_fail_next_write(w->media[world_below(w, w->config.drives)]);
+        w->write_fault = w->drive_left = true;
+        sim_medium_fail_next_write(w->media[world_below(w, w->config.m)]); /* it leaves: one of those that may be bad */
     }
     w->workers_running = w->config.workers;
     for (unsigned i = 0; i < w->config.workers; i++) {

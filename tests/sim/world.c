@@ -248,7 +248,7 @@ static void round_main(void *arg)
                               .drive_count = open_drives(w, drives),
                               .index_dir = w->index_dir,
                               .key_file = w->config.encrypted ? w->key_file : NULL,
-                              .access = STORE_READ_WRITE,
+                              .access = w->expect_read_only ? STORE_READ_ONLY : STORE_READ_WRITE,
                               .index_map_bytes = 4u << 20,
                               .index_no_sync = 1,
                               .gc_manual = !w->gc_by_itself,

@@ -106,6 +106,7 @@ struct world {
     uint64_t crash_at; /* 0: never */
     bool crashed;
     bool write_fault; /* a drive was told to fail a write: errors are to be expected */
+    bool drive_left;  /* in this round or one before: nothing is reclaimed */
     bool expect_read_only;
     bool gc_by_itself; /* in this round; else world_reclaim() alone frees slabs */
     unsigned ops_per_worker;

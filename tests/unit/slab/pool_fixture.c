@@ -165,7 +165,11 @@ static void checked_session(struct fixture *f, fixture_fn *fn, bool read_only)
 {
     session_fn = fn;
     session_read_only = read_only;
+    enum store_access access = f->access;
+    if (read_only && f->given != (1u << f->drives) - 1)
+        f->access = STORE_READ_ONLY;
     assert_int_equal(fixture_session(f, check_access), DOL_OK);
+    f->access = access;
 }
 
 void fixture_write_session(struct fixture *f, fixture_fn *fn)

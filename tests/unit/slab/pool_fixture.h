@@ -59,7 +59,8 @@ void fixture_fini(struct fixture *f);
 void fixture_run(struct fixture *f, fixture_fn *fn);
 /* Opens the store, calls fn (may be NULL), closes. Returns what store_open() said; fn runs when it said OK. */
 enum dol_err fixture_session(struct fixture *f, fixture_fn *fn);
-/* A session that must open, read-write (with status.read_only false) or read-only. */
+/* A session that must open, read-write (with status.read_only false) or read-only. Without all drives the latter is
+ * asked for; with them it has to come by itself. */
 void fixture_write_session(struct fixture *f, fixture_fn *fn);
 void fixture_read_session(struct fixture *f, fixture_fn *fn);
 

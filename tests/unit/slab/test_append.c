@@ -302,20 +302,22 @@ static void tell_failing_write(struct fixture *f)
     expect_noise(f, "k", 2, 40000);
     expect_noise(f, "before", 1, 40000);
     fixture_status(f);
-    assert_true(f->status.read_only);
-    assert_non_null(strstr(f->status.reason, "carried over"));
+    assert_false(f->status.read_only);
+    assert_non_null(strstr(f->status.reason, "do not take part"));
     assert_string_equal(f->status.drives[bad_drive].state, "faulted");
     assert_int_equal(f->status.drives[bad_drive].write_errors, 1);
     assert_int_equal(f->status.slabs_ended, 1);
-    assert_int_equal(try_put(f, "more", "x", 1, NULL), DOL_EREADONLY);
-    struct delete_result gone;
-    assert_int_equal(
-        store_object_delete(f->store, &(struct delete_request){.bucket = text("b"), .key = text("k")}, &gone),
-        DOL_EREADONLY);
+    assert_int_equal(f->status.epoch, 2);
+    uint64_t written = f->status.drives[bad_drive].write_bytes;
+    put_noise(f, "other", 3, 40000); /* and so it goes on, without that drive */
+    remove_object(f, "other");
+    assert_int_equal(fixture_status(f)->drives[bad_drive].write_bytes, written);
 }
 
 static void tell_after_failing_write(struct fixture *f)
 {
+    assert_string_equal(f->status.drives[bad_drive].state, "stale");
+    assert_int_equal(f->status.epoch, 2);
     expect_noise(f, "before", 1, 40000);
     expect_noise(f, "k", 2, 40000);
     put_noise(f, "more", 3, 100);
@@ -440,11 +442,13 @@ static void tell_failing_proof(struct fixture *f)
     make_bucket(f);
     put_noise(f, "before", 1, 40000);
     put_noise(f, "k", 2, 40000);
-    sim_medium_fail_next_write(f->media[1]);
+    bad_drive = 1;
+    sim_medium_fail_next_write(f->media[bad_drive]);
     fiber_sleep(3 * APPEND_IDLE_NS);
     expect_noise(f, "k", 2, 40000);
-    assert_true(fixture_status(f)->read_only);
-    assert_non_null(strstr(f->status.reason, "empty row"));
+    assert_false(fixture_status(f)->read_only);
+    assert_string_equal(f->status.drives[bad_drive].state, "faulted");
+    assert_int_equal(f->status.slabs_ended, 1);
 }
 
 static void test_failing_proof(void **state)

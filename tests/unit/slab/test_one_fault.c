@@ -14,6 +14,7 @@ enum fault { FAULT_FAIL, FAULT_LOSE, FAULT_MISDIRECT };
 
 static enum fault fault;
 static uint64_t fault_at, writes_seen, fault_elsewhere;
+static struct sim_medium *faulty;
 static bool answered[OPS];
 
 static void on_write(void *arg, struct sim_medium *m)
@@ -21,6 +22,7 @@ static void on_write(void *arg, struct sim_medium *m)
     (void)arg;
     if (++writes_seen != fault_at)
         return;
+    faulty = m;
     if (fault == FAULT_FAIL)
         sim_medium_fail_next_write(m);
     else if (fault == FAULT_LOSE)
@@ -92,6 +94,7 @@ static void one_fault(enum fault kind, uint64_t elsewhere, uint64_t stride, uint
         fault_at -= 1000000;
         memset(answered, 0, sizeof answered);
         writes_seen = 0;
+        faulty = f.media[fault_at % 4];
         for (unsigned i = 0; i < f.drives; i++)
             sim_medium_on_write(f.media[i], on_write, NULL);
         enum dol_err err = fixture_session(&f, tell_work);
@@ -102,8 +105,10 @@ static void one_fault(enum fault kind, uint64_t elsewhere, uint64_t stride, uint
         fixture_write_session(&f, tell_check);
         fixture_drop_index(&f);
         fixture_write_session(&f, tell_check);
-        f.given = 15u & ~(1u << fault_at % 4);
         fixture_drop_index(&f);
+        for (unsigned i = 0; i < f.drives && kind == FAULT_FAIL; i++)
+            if (f.media[i] == faulty)
+                f.given &= ~(1u << i); /* it has left, if it was told: nothing of it is missed */
         if (kind == FAULT_FAIL)
             fixture_read_session(&f, tell_check);
         fixture_fini(&f);
