@@ -79,7 +79,7 @@ static bool superblock_drives_ok(const struct superblock *sb)
         const struct superblock_drive *d = &sb->drives[i];
         if (uuid_is_zero(d->uuid) || d->extents == 0 || d->joined_epoch > sb->epoch)
             return false;
-        if (d->state < DRIVE_STATE_ACTIVE || d->state > DRIVE_STATE_ABSENT)
+        if (d->state < DRIVE_STATE_ACTIVE || d->state > DRIVE_STATE_REBUILDING)
             return false;
         /* No overflow: extents is 32 bits, extent_bytes at most 2^30. */
         if (d->size_bytes < FORMAT_EXTENTS_OFFSET ||

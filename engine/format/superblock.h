@@ -17,9 +17,10 @@
 #define SUPERBLOCK_KEYS_MAX     16u
 
 enum drive_state {
-    DRIVE_STATE_ACTIVE = 1,  /* of the membership of this epoch */
-    DRIVE_STATE_RETIRED = 2, /* for good */
-    DRIVE_STATE_ABSENT = 3   /* left in this epoch or one before: what was written since it doesn't have */
+    DRIVE_STATE_ACTIVE = 1,    /* of the membership of this epoch */
+    DRIVE_STATE_RETIRED = 2,   /* for good */
+    DRIVE_STATE_ABSENT = 3,    /* left in this epoch or one before: what was written since it doesn't have */
+    DRIVE_STATE_REBUILDING = 4 /* has what was written since joined_epoch, not yet all of what was before */
 };
 
 struct superblock_drive {

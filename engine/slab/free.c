@@ -6,6 +6,7 @@
 #include "appender.h"
 #include "log.h"
 #include "members.h"
+#include "read_impl.h"
 
 #define PINS_POLL_NS (5ull * 1000 * 1000)
 #define SECTOR_BYTES 512u
@@ -38,7 +39,7 @@ enum dol_err pool_note_generation(struct pool *pool, uint64_t generation)
 static enum dol_err headers_without_magic(struct pool *pool, const struct slab *slab, uint8_t *const *buffers)
 {
     for (unsigned i = 0; i < (unsigned)(slab->k + slab->m); i++) {
-        struct drive *d = pool->drives[slab->members[i].drive].drive;
+        struct drive *d = member_drive(pool, slab, i);
         if (d == NULL)
             return DOL_EINCOMPLETE;
         enum dol_err err =

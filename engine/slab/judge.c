@@ -12,6 +12,7 @@
 
 #include "dol_assert.h"
 #include "log.h"
+#include "read_impl.h"
 #include "recovery.h"
 
 #define LOOK_AHEAD_BATCH 64u
@@ -29,7 +30,7 @@ static enum dol_err read_footer(struct recovery *r, struct slab_recovery *s)
     struct extent_footer *f = malloc(sizeof *f);
     enum dol_err err = block && f ? DOL_OK : DOL_ENOMEM;
     for (unsigned i = 0; i < (unsigned)(s->slab->k + s->slab->m) && err == DOL_OK && !s->sealed; i++) {
-        struct drive *d = pool->drives[s->slab->members[i].drive].drive;
+        struct drive *d = member_drive(pool, s->slab, i);
         if (d == NULL)
             continue;
         enum dol_err got =
@@ -123,7 +124,7 @@ static enum dol_err look_ahead(struct recovery *r, struct slab_recovery *s, uint
         end = from + reach;
     *found = false;
     for (unsigned i = 0; i < (unsigned)(s->slab->k + s->slab->m) && err == DOL_OK; i++) {
-        struct drive *d = pool->drives[s->slab->members[i].drive].drive;
+        struct drive *d = member_drive(pool, s->slab, i);
         for (uint32_t at = from; d != NULL && at < end && err == DOL_OK && !*found; at += LOOK_AHEAD_BATCH) {
             uint32_t n = end - at < LOOK_AHEAD_BATCH ? end - at : LOOK_AHEAD_BATCH;
             enum dol_err got = drive_read(d, pool_extent_offset(pool, s->slab->members[i].extent, at), blocks,

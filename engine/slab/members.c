@@ -15,10 +15,21 @@ bool pool_drive_is_member(const struct pool *pool, unsigned drive)
     return pool->drives[drive].drive != NULL && !atomic_load(&pool->drives[drive].faulted);
 }
 
+bool pool_drive_takes_slabs(const struct pool *pool, unsigned drive)
+{
+    return pool_drive_is_member(pool, drive) &&
+           atomic_load(&pool->drives[drive].from_epoch) <= atomic_load(&pool->epoch);
+}
+
+bool pool_drive_is_complete(const struct pool *pool, unsigned drive)
+{
+    return pool->drives[drive].drive != NULL && atomic_load(&pool->drives[drive].from_epoch) == 0;
+}
+
 bool pool_drives_are_missing(const struct pool *pool)
 {
     for (unsigned i = 0; i < pool->drive_count; i++)
-        if (!pool_drive_is_member(pool, i))
+        if (!pool_drive_is_member(pool, i) || !pool_drive_is_complete(pool, i))
             return true;
     return false;
 }
@@ -43,7 +54,7 @@ void pool_geometry(const struct pool *pool, unsigned *k, unsigned *m)
 {
     unsigned healthy = 0;
     for (unsigned i = 0; i < pool->drive_count; i++)
-        healthy += pool_drive_is_member(pool, i);
+        healthy += pool_drive_takes_slabs(pool, i);
     *k = pool->sb.k;
     *m = pool->sb.m;
     if (healthy >= *k + *m)
@@ -62,7 +73,7 @@ void pool_describe_members(const struct pool *pool, char *out, size_t capacity)
     size_t n = 0;
     char numbers[100] = "";
     for (unsigned i = 0; i < pool->drive_count; i++) {
-        if (pool_drive_is_member(pool, i))
+        if (pool_drive_is_member(pool, i) && pool_drive_is_complete(pool, i))
             continue;
         if (n < sizeof numbers)
             n += (size_t)snprintf(numbers + n, sizeof numbers - n, "%s%u", away > 0 ? "," : "", i);
@@ -72,7 +83,7 @@ void pool_describe_members(const struct pool *pool, char *out, size_t capacity)
     if (away == 0)
         out[0] = '\0';
     else
-        snprintf(out, capacity, "%u of %u drives do not take part (number %s): new slabs are %u+%u", away,
+        snprintf(out, capacity, "%u of %u drives are away or being rebuilt (number %s): new slabs are %u+%u", away,
                  pool->drive_count, numbers, k, m);
 }
 
@@ -130,19 +141,23 @@ static enum dol_err write_to_members(struct pool *pool)
 
 static bool has_failed(const struct pool *pool, unsigned drive)
 {
-    return atomic_load(&pool->drives[drive].faulted) && pool->sb.drives[drive].state == DRIVE_STATE_ACTIVE;
+    uint8_t state = pool->sb.drives[drive].state;
+    return atomic_load(&pool->drives[drive].faulted) &&
+           (state == DRIVE_STATE_ACTIVE || state == DRIVE_STATE_REBUILDING);
 }
 
 /* Those that failed are absent in the next epoch; not durable yet. *changed: there are such. EIO: not allowed. */
 static enum dol_err expel_failed(struct pool *pool, bool *changed)
 {
-    unsigned failed = 0;
-    for (unsigned i = 0; i < pool->drive_count; i++)
+    unsigned failed = 0, whole = 0;
+    for (unsigned i = 0; i < pool->drive_count; i++) {
         failed += has_failed(pool, i);
+        whole += pool->sb.drives[i].state == DRIVE_STATE_ACTIVE && !has_failed(pool, i);
+    }
     *changed = failed > 0;
     if (failed == 0)
         return DOL_OK;
-    if (!superblock_allows_writing(&pool->sb, superblock_members(&pool->sb) - failed)) {
+    if (!superblock_allows_writing(&pool->sb, whole)) {
         pool_set_read_only(pool, "writes to %u drives failed: with what is left nothing may be written", failed);
         return DOL_EIO;
     }
@@ -181,6 +196,22 @@ enum dol_err pool_write_superblocks(struct pool *pool)
     dol_assert(loop_index() == 0);
     gate_enter(&pool->superblock_gate);
     enum dol_err err = write_until_durable(pool);
+    gate_leave(&pool->superblock_gate);
+    return err;
+}
+
+enum dol_err pool_members_change(struct pool *pool, pool_members_fn *fn, unsigned drive)
+{
+    dol_assert(loop_index() == 0);
+    gate_enter(&pool->superblock_gate);
+    pthread_mutex_lock(&pool->lock);
+    pool->sb.epoch++;
+    fn(pool, drive);
+    pthread_mutex_unlock(&pool->lock);
+    enum dol_err err = write_until_durable(pool);
+    pthread_mutex_lock(&pool->lock);
+    pool_count_free(pool);
+    pthread_mutex_unlock(&pool->lock);
     gate_leave(&pool->superblock_gate);
     return err;
 }

@@ -13,7 +13,12 @@
 /* Takes part: what is written to a slab of it has to be durable on it. Any thread. */
 bool pool_drive_is_member(const struct pool *pool, unsigned drive);
 
-/* One at least doesn't take part. Any thread. */
+/* New slabs may have extents on it: it takes part by an epoch that is durable. Any thread. */
+bool pool_drive_takes_slabs(const struct pool *pool, unsigned drive);
+/* It is there, with all that should be on it. Any thread. */
+bool pool_drive_is_complete(const struct pool *pool, unsigned drive);
+
+/* One at least doesn't take part, or is being rebuilt. Any thread. */
 bool pool_drives_are_missing(const struct pool *pool);
 
 /*
@@ -39,6 +44,11 @@ DOL_MUST_CHECK enum dol_err pool_members_settle(struct pool *pool);
 /* [await] The superblocks of all members get `pool->sb` with the next sequence; each copy durable before the next. A
  * drive that fails leaves. Loop 0. Errors as above. */
 DOL_MUST_CHECK enum dol_err pool_write_superblocks(struct pool *pool);
+
+/* [await] fn changes the table of drives, with the lock held; the superblocks get it, with the next epoch. Loop 0.
+ * Errors as above. */
+typedef void pool_members_fn(struct pool *pool, unsigned drive);
+DOL_MUST_CHECK enum dol_err pool_members_change(struct pool *pool, pool_members_fn *fn, unsigned drive);
 
 /* Says in *out why the pool isn't whole; empty when it is. Lock held. */
 void pool_describe_members(const struct pool *pool, char *out, size_t capacity);

@@ -136,6 +136,16 @@ static enum dol_err read_superblocks(const struct store_config *config, struct s
     return found ? DOL_OK : DOL_ENOTPOOL;
 }
 
+/* By what the pool knows of a drive, and by what the drive says: it left, or is an earlier incarnation. */
+static bool is_stale(const struct superblock_drive *known, const struct superblock *own)
+{
+    uint32_t incarnation = 0;
+    for (unsigned i = 0; i < own->drive_count; i++)
+        if (uuid_equal(own->drives[i].uuid, own->drive))
+            incarnation = own->drives[i].incarnation;
+    return known->state == DRIVE_STATE_ABSENT || known->incarnation != incarnation;
+}
+
 static enum dol_err assign_drives(struct pool *pool, const struct store_config *config, const struct superblock *all)
 {
     pool->drive_count = pool->sb.drive_count;
@@ -159,7 +169,9 @@ static enum dol_err assign_drives(struct pool *pool, const struct store_config *
             if (!uuid_equal(pool->drives[j].uuid, all[i].drive))
                 continue;
             d = &pool->drives[j];
-            absent = pool->sb.drives[j].state == DRIVE_STATE_ABSENT;
+            absent = is_stale(&pool->sb.drives[j], &all[i]);
+            if (!absent && pool->sb.drives[j].state == DRIVE_STATE_REBUILDING)
+                atomic_store(&d->from_epoch, pool->sb.drives[j].joined_epoch);
         }
         if (d == NULL || d->drive != NULL || d->returned != NULL) {
             log_error("pool", "drive %s is %s", config->drives[i]->name,
@@ -181,7 +193,7 @@ static enum dol_err assign_drives(struct pool *pool, const struct store_config *
 static void leave_without(struct pool *pool)
 {
     for (unsigned i = 0; i < pool->drive_count; i++)
-        if (pool->drives[i].drive == NULL && pool->sb.drives[i].state == DRIVE_STATE_ACTIVE)
+        if (pool->drives[i].drive == NULL && pool->sb.drives[i].state != DRIVE_STATE_RETIRED)
             pool->sb.drives[i].state = DRIVE_STATE_ABSENT;
     pool->sb.epoch++;
 }
@@ -189,16 +201,18 @@ static void leave_without(struct pool *pool)
 static void judge_membership(struct pool *pool, enum store_access access)
 {
     unsigned missing = 0, present = 0;
-    bool cannot_write = access == STORE_READ_ONLY;
+    bool cannot_write = access == STORE_READ_ONLY, left = false;
     char names[100] = "";
     for (unsigned i = 0; i < pool->drive_count; i++) {
         if (pool->drives[i].drive == NULL) {
             size_t n = strlen(names);
             snprintf(names + n, sizeof names - n, "%s%u", missing ? "," : "", i);
             missing++;
+            left |=
+                pool->sb.drives[i].state == DRIVE_STATE_ACTIVE || pool->sb.drives[i].state == DRIVE_STATE_REBUILDING;
             continue;
         }
-        present++;
+        present += pool->sb.drives[i].state == DRIVE_STATE_ACTIVE;
         cannot_write |= pool->drives[i].drive->read_only;
         if (pool->drives[i].drive->size_bytes < pool->sb.drives[i].size_bytes)
             pool_set_read_only(pool, "drive %s has shrunk from %llu to %llu bytes", pool->drives[i].drive->name,
@@ -207,12 +221,12 @@ static void judge_membership(struct pool *pool, enum store_access access)
     }
     if (pool->sb.masks.ro_data != 0 || pool->sb.masks.ro_meta != 0)
         pool_set_read_only(pool, "the pool was written by a newer version, which this one may only read");
-    if (missing > 0 && (cannot_write || !superblock_allows_writing(&pool->sb, present)))
+    if ((missing > 0 && cannot_write) || !superblock_allows_writing(&pool->sb, present))
         pool_set_read_only(pool, "%u of %u drives missing, stale or without a usable superblock (number %s)", missing,
                            pool->drive_count, names);
     else if (cannot_write)
         pool_set_read_only(pool, "opened read-only");
-    if (present < superblock_members(&pool->sb) && !pool_is_read_only(pool))
+    if (left && !pool_is_read_only(pool))
         leave_without(pool);
     pthread_mutex_lock(&pool->lock);
     pool_count_free(pool);
@@ -497,7 +511,7 @@ void pool_count_free(struct pool *pool)
     unsigned drives = 0, k, m;
     uint32_t lo = 0, hi = 0;
     for (unsigned i = 0; i < pool->drive_count; i++)
-        if (pool_drive_is_member(pool, i))
+        if (pool_drive_takes_slabs(pool, i))
             extents_free[drives++] = pool->drives[i].extents_free;
     for (unsigned i = 0; i < drives; i++)
         hi = extents_free[i] > hi ? extents_free[i] : hi;

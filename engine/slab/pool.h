@@ -43,6 +43,7 @@ struct slab {
     uint64_t id;
     struct uuid life;
     uint64_t run;
+    uint64_t epoch; /* in which it was opened */
     uint8_t k, m;
     _Atomic(enum slab_state) state;
     const struct ec *ec;
@@ -56,8 +57,9 @@ struct slab {
 
 struct pool_drive {
     struct uuid uuid;
-    struct drive *drive;    /* NULL: missing */
-    struct drive *returned; /* there, but absent since an earlier epoch: nothing of it counts */
+    _Atomic(struct drive *) drive; /* NULL: missing */
+    _Atomic uint64_t from_epoch; /* it is being rebuilt: slabs of earlier epochs may lack their units on it; 0: isn't */
+    struct drive *returned;      /* there, but absent since an earlier epoch: nothing of it counts */
     uint32_t incarnation;
     uint32_t extents;
     uint32_t extents_free;   /* lock */

@@ -4,22 +4,28 @@
 
 #define BLOCK FORMAT_BLOCK_BYTES
 
-void members_read(struct pool *pool, struct slab *slab, uint32_t block, uint8_t *const *out, size_t len,
-                  enum dol_err *errs)
+void members_read(struct pool *pool, struct slab *slab, struct drive *const *drives, uint32_t block,
+                  uint8_t *const *out, size_t len, enum dol_err *errs)
 {
     struct drive_op ops[FORMAT_MEMBERS_MAX];
     struct join join;
     unsigned members = (unsigned)(slab->k + slab->m);
     join_init(&join);
     for (unsigned i = 0; i < members; i++) {
-        struct drive *d = member_drive(pool, slab, i);
         ops[i].err = DOL_EIO;
-        if (d != NULL)
-            drive_read_start(d, &ops[i], &join, pool_extent_offset(pool, slab->members[i].extent, block), out[i], len);
+        if (drives[i] != NULL)
+            drive_read_start(drives[i], &ops[i], &join, pool_extent_offset(pool, slab->members[i].extent, block),
+                             out[i], len);
     }
     join_wait(&join);
     for (unsigned i = 0; i < members; i++)
         errs[i] = ops[i].err;
+}
+
+static void member_drives(const struct pool *pool, const struct slab *slab, struct drive **out)
+{
+    for (unsigned i = 0; i < (unsigned)(slab->k + slab->m); i++)
+        out[i] = member_drive(pool, slab, i);
 }
 
 static bool header_is_of(const struct unit_header *h, const struct pool *pool, const struct slab *slab, unsigned member,
@@ -124,6 +130,7 @@ enum dol_err row_probe(struct pool *pool, struct slab *slab, uint32_t row_block,
     unsigned members = (unsigned)(slab->k + slab->m);
     uint8_t *buffer = blocks_alloc((size_t)members * BLOCK);
     uint8_t *blocks[FORMAT_MEMBERS_MAX] = {0};
+    struct drive *drives[FORMAT_MEMBERS_MAX] = {0};
     enum dol_err errs[FORMAT_MEMBERS_MAX];
 
     memset(out, 0, sizeof *out);
@@ -131,7 +138,8 @@ enum dol_err row_probe(struct pool *pool, struct slab *slab, uint32_t row_block,
         return DOL_ENOMEM;
     for (unsigned i = 0; i < members; i++)
         blocks[i] = buffer + (size_t)i * BLOCK;
-    members_read(pool, slab, row_block, blocks, BLOCK, errs);
+    member_drives(pool, slab, drives);
+    members_read(pool, slab, drives, row_block, blocks, BLOCK, errs);
     enum dol_err err = was_stopped(errs, members)
                            ? DOL_ESTOPPED
                            : row_probe_judge(pool, slab, row_block, (const uint8_t *const *)blocks, errs, out);
@@ -209,6 +217,7 @@ enum dol_err row_load(struct pool *pool, struct slab *slab, uint32_t row_block, 
 {
     unsigned members = (unsigned)(slab->k + slab->m);
     uint8_t *units[FORMAT_MEMBERS_MAX] = {0};
+    struct drive *drives[FORMAT_MEMBERS_MAX] = {0};
     enum dol_err errs[FORMAT_MEMBERS_MAX];
     struct row_layout layout;
 
@@ -222,7 +231,8 @@ enum dol_err row_load(struct pool *pool, struct slab *slab, uint32_t row_block, 
         return DOL_ENOMEM;
     for (unsigned i = 0; i < members; i++)
         units[i] = buffer + i * unit_bytes;
-    members_read(pool, slab, row_block, units, unit_bytes, errs);
+    member_drives(pool, slab, drives);
+    members_read(pool, slab, drives, row_block, units, unit_bytes, errs);
     enum dol_err err =
         was_stopped(errs, members) ? DOL_ESTOPPED : row_judge(pool, slab, row_block, unit_blocks, units, errs, row);
     row->buffer = buffer;

@@ -68,12 +68,12 @@ void row_image_free(struct row_image *row);
 
 /*
  * The halves of row_probe() and row_load(): reading, and judging what was read. members_read() [await]: `len` bytes at
- * the same block of every member into out[i]; errs[i] says what came of it, EIO for a missing member. Judging doesn't
- * await, and may be done by any thread while the slab is pinned; bad data units are rebuilt in place. ENOMEM, and as
- * above.
+ * the same block of every member, which lies on drives[i], into out[i]; errs[i] says what came of it, EIO for NULL.
+ * Judging doesn't await, and may be done by any thread while the slab is pinned; bad data units are rebuilt in place.
+ * ENOMEM, and as above.
  */
-void members_read(struct pool *pool, struct slab *slab, uint32_t block, uint8_t *const *out, size_t len,
-                  enum dol_err *errs);
+void members_read(struct pool *pool, struct slab *slab, struct drive *const *drives, uint32_t block,
+                  uint8_t *const *out, size_t len, enum dol_err *errs);
 DOL_MUST_CHECK enum dol_err row_probe_judge(const struct pool *pool, const struct slab *slab, uint32_t row_block,
                                             const uint8_t *const *blocks, const enum dol_err *errs,
                                             struct row_probe *out);

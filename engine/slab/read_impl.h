@@ -6,10 +6,11 @@
 
 #include <stdlib.h>
 
-/* NULL: missing. */
+/* NULL: missing, or not rebuilt yet. */
 static inline struct drive *member_drive(const struct pool *pool, const struct slab *slab, unsigned member)
 {
-    return pool->drives[slab->members[member].drive].drive;
+    const struct pool_drive *d = &pool->drives[slab->members[member].drive];
+    return slab->epoch >= atomic_load(&d->from_epoch) ? atomic_load(&d->drive) : NULL;
 }
 
 static inline size_t blocks_round_up(size_t len)

@@ -258,7 +258,7 @@ static enum dol_err check_rebuild(struct recovery *r)
 {
     unsigned missing = 0;
     for (unsigned i = 0; i < r->pool->drive_count; i++)
-        missing += r->pool->drives[i].drive == NULL;
+        missing += !pool_drive_is_complete(r->pool, i);
     if (missing <= r->pool->sb.m)
         return DOL_OK;
     log_error("recover", "the index is lost and %u drives are missing: slabs that lie wholly on those can't be known",

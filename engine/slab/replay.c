@@ -11,6 +11,7 @@
 #include "appender.h"
 #include "dol_assert.h"
 #include "log.h"
+#include "read_impl.h"
 #include "recovery.h"
 
 #define REPLAY_COMMIT_BYTES   (16u << 20)
@@ -146,7 +147,7 @@ static enum dol_err row_lost(struct recovery *r, const struct replay_slab *p, ui
     struct slab *slab = p->s->slab;
     unsigned missing = 0;
     for (unsigned i = 0; i < (unsigned)(slab->k + slab->m); i++)
-        missing += r->pool->drives[slab->members[i].drive].drive == NULL;
+        missing += member_drive(r->pool, slab, i) == NULL;
     log_error("recover", "acknowledged row can't be read slab=%llx block=%u members_missing=%u",
               (unsigned long long)slab->id, block, missing);
     if (missing > slab->m)

@@ -7,6 +7,7 @@
 
 #include "dol_assert.h"
 #include "log.h"
+#include "members.h"
 #include "recovery.h"
 
 #define SCAN_BATCH 32u
@@ -35,6 +36,7 @@ static struct slab *slab_from_header(struct pool *pool, const struct extent_head
     s->id = h->slab;
     s->life = h->life;
     s->run = h->run;
+    s->epoch = h->epoch;
     s->k = h->k;
     s->m = h->m;
     s->state = SLAB_STATE_OPEN;
@@ -87,7 +89,8 @@ static enum dol_err scan_header(struct pool *pool, unsigned drive, uint32_t exte
         note_suspect(pool, drive, extent);
     bool ours = err == DOL_OK && uuid_equal(h->pool, pool->sb.pool) && h->member < h->k + h->m &&
                 uuid_equal(h->members[h->member].drive, pool->drives[drive].uuid) &&
-                h->members[h->member].extent == extent && h->extent_bytes == pool->sb.extent_bytes;
+                h->members[h->member].extent == extent && h->extent_bytes == pool->sb.extent_bytes &&
+                h->epoch >= atomic_load(&pool->drives[drive].from_epoch); /* what is being rebuilt brings no life */
     if (err == DOL_EFORMAT) {
         free(h);
         return err;
@@ -232,7 +235,7 @@ bool pool_scan_has_gaps(const struct pool *pool)
 {
     bool missing = false;
     for (unsigned i = 0; i < pool->drive_count; i++)
-        missing |= pool->drives[i].drive == NULL;
+        missing |= !pool_drive_is_complete(pool, i);
     return missing || pool->scan_gaps > 0;
 }
 

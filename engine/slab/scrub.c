@@ -24,6 +24,7 @@ void slab_scrub_init(struct slab_scrub *w, struct pool *pool, uint64_t id, struc
     w->block = FIRST_ROW_BLOCK;
     w->end_block = end_block;
     w->chained = true;
+    w->healing = SCRUB_NO_DRIVE;
 }
 
 void slab_scrub_fini(struct slab_scrub *w)
@@ -35,6 +36,17 @@ void slab_scrub_fini(struct slab_scrub *w)
 }
 
 /* ---- reading ---- */
+
+static bool is_healing(const struct slab_scrub *w, unsigned member)
+{
+    return w->slab->members[member].drive == w->healing;
+}
+
+static struct drive *scrub_drive(const struct slab_scrub *w, unsigned member)
+{
+    return is_healing(w, member) ? atomic_load(&w->pool->drives[w->healing].drive)
+                                 : member_drive(w->pool, w->slab, member);
+}
 
 static uint8_t *window_at(const struct slab_scrub *w, unsigned member, uint32_t block)
 {
@@ -69,6 +81,7 @@ static uint32_t window_keep_rest(struct slab_scrub *w)
 static bool window_read(struct slab_scrub *w, uint32_t blocks, uint32_t kept)
 {
     uint8_t *windows[FORMAT_MEMBERS_MAX];
+    struct drive *drives[FORMAT_MEMBERS_MAX] = {0};
     w->window_block = w->block;
     w->window_blocks = blocks;
     w->intact = true;
@@ -76,9 +89,11 @@ static bool window_read(struct slab_scrub *w, uint32_t blocks, uint32_t kept)
         return true;
     for (unsigned i = 0; i < w->members; i++)
         windows[i] = window_at(w, i, w->block + kept);
-    members_read(w->pool, w->slab, w->block + kept, windows, (size_t)(blocks - kept) * BLOCK, w->errs);
+    for (unsigned i = 0; i < w->members; i++)
+        drives[i] = scrub_drive(w, i);
+    members_read(w->pool, w->slab, drives, w->block + kept, windows, (size_t)(blocks - kept) * BLOCK, w->errs);
     for (unsigned i = 0; i < w->members; i++) {
-        bool there = member_drive(w->pool, w->slab, i) != NULL;
+        bool there = scrub_drive(w, i) != NULL;
         w->intact = w->intact && (!there || w->errs[i] == DOL_OK);
         w->counts.bytes += there ? (uint64_t)(blocks - kept) * BLOCK : 0;
     }
@@ -89,7 +104,7 @@ static unsigned members_missing(const struct slab_scrub *w)
 {
     unsigned missing = 0;
     for (unsigned i = 0; i < w->members; i++)
-        missing += member_drive(w->pool, w->slab, i) == NULL;
+        missing += scrub_drive(w, i) == NULL;
     return missing;
 }
 
@@ -177,7 +192,7 @@ static void note_lost(struct slab_scrub *w, uint64_t to)
 
 static bool has_missing(const struct slab_scrub *w, unsigned member)
 {
-    return member_drive(w->pool, w->slab, member) == NULL;
+    return scrub_drive(w, member) == NULL;
 }
 
 static enum dol_err compute_parity(struct slab_scrub *w, const struct row_image *row)
@@ -258,8 +273,8 @@ static enum dol_err judge_units(struct slab_scrub *w, struct row_image *row)
     for (unsigned i = 0; i < w->members && bad > 0; i++) {
         if (row->good_unit[i] || has_missing(w, i))
             continue;
-        if (row->read_unit[i])
-            drive_count_bad_unit(member_drive(w->pool, w->slab, i));
+        if (row->read_unit[i] && !is_healing(w, i))
+            drive_count_bad_unit(scrub_drive(w, i));
         struct scrub_finding *f = slab_scrub_note(w, kind_of(row, i), (uint8_t)i);
         if (f != NULL) {
             f->unit_blocks = row->layout.unit_blocks;
@@ -366,7 +381,7 @@ enum dol_err slab_scrub_judge(struct slab_scrub *w, scrub_row_fn *fn, void *arg)
 /* Written, and what is read back is the same. */
 static enum dol_err rewrite_unit(struct slab_scrub *w, struct scrub_finding *f)
 {
-    struct drive *d = member_drive(w->pool, w->slab, f->member);
+    struct drive *d = scrub_drive(w, f->member);
     uint64_t offset = pool_extent_offset(w->pool, w->slab->members[f->member].extent, f->block);
     size_t len = (size_t)f->unit_blocks * BLOCK;
     const uint8_t *unit = window_at(w, f->member, f->block);

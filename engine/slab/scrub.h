@@ -12,6 +12,8 @@
 #ifndef DOL_SLAB_SCRUB_H
 #define DOL_SLAB_SCRUB_H
 
+#include <limits.h>
+
 #include "read.h"
 
 #define SCRUB_WINDOW_BYTES        (512u << 10) /* read of each member at once; more when a row needs it */
@@ -20,6 +22,7 @@
 #define SCRUB_ROW_FINDINGS_MAX 64u /* of one row, but for its records */
 
 #define SCRUB_NO_MEMBER UINT8_MAX
+#define SCRUB_NO_DRIVE  UINT_MAX
 
 struct scrub_finding {
     uint8_t kind;   /* enum store_scrub_kind */
@@ -50,6 +53,7 @@ struct slab_scrub {
     struct sha256 table; /* of the row before */
     bool chained;        /* `table` is known */
     bool seeking;        /* where the next row begins isn't known */
+    unsigned healing;    /* a drive that is being rebuilt, which then counts as there; SCRUB_NO_DRIVE */
 
     struct slab *slab; /* pinned, between read and release */
     unsigned members;

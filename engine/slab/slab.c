@@ -117,7 +117,7 @@ static unsigned candidates(struct pool *pool, unsigned *out)
     unsigned n = 0;
     for (unsigned i = 0; i < pool->drive_count; i++) {
         struct pool_drive *d = &pool->drives[i];
-        if (!pool_drive_is_member(pool, i) || d->extents_free == 0)
+        if (!pool_drive_takes_slabs(pool, i) || d->extents_free == 0)
             continue;
         unsigned at = n++;
         while (at > 0 && pool->drives[out[at - 1]].extents_free < d->extents_free) {
@@ -169,7 +169,7 @@ static enum dol_err write_headers(struct pool *pool, struct slab *slab)
     h->slab = slab->id;
     h->life = slab->life;
     h->run = slab->run;
-    h->epoch = atomic_load(&pool->epoch);
+    h->epoch = slab->epoch;
     h->extent_bytes = pool->sb.extent_bytes;
     h->created_s = clock_realtime_ns() / 1000000000;
     h->key_id = pool->keys ? keyring_current(pool->keys) : 0;
@@ -206,6 +206,7 @@ static struct slab *slab_new(const struct pool *pool)
         return NULL;
     slab->magic = SLAB_MAGIC;
     slab->run = pool->run;
+    slab->epoch = atomic_load(&pool->epoch);
     slab->state = SLAB_STATE_OPEN;
     slab->end_block = EXTENT_HEADER_BYTES / FORMAT_BLOCK_BYTES;
     random_fill(slab->life.b, sizeof slab->life.b);

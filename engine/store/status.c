@@ -4,6 +4,7 @@
 #include "cache.h"
 #include "gc.h"
 #include "hash.h"
+#include "heal.h"
 #include "members.h"
 #include "scrub_impl.h"
 #include "store_impl.h"
@@ -19,21 +20,23 @@ static void drive_status(struct pool *pool, unsigned i, struct store_drive_statu
     hex_encode(d->uuid.b, sizeof d->uuid.b, out->uuid);
     pthread_mutex_lock(&pool->lock);
     out->used_bytes = (uint64_t)(d->extents - d->extents_free) * pool->sb.extent_bytes;
+    const struct drive *returned = d->returned, *drive = d->drive;
     pthread_mutex_unlock(&pool->lock);
-    if (d->drive == NULL) {
-        snprintf(out->state, sizeof out->state, "%s", d->returned != NULL ? "stale" : "missing");
-        snprintf(out->path, sizeof out->path, "%s", d->returned != NULL ? d->returned->name : "");
+    if (drive == NULL) {
+        snprintf(out->state, sizeof out->state, "%s", returned != NULL ? "stale" : "missing");
+        snprintf(out->path, sizeof out->path, "%s", returned != NULL ? returned->name : "");
         out->size_bytes = pool->sb.drives[i].size_bytes;
         return;
     }
-    snprintf(out->state, sizeof out->state, "%s", atomic_load(&d->faulted) ? "faulted" : "online");
-    snprintf(out->path, sizeof out->path, "%s", d->drive->name);
-    out->size_bytes = d->drive->size_bytes;
-    out->read_errors = __atomic_load_n(&d->drive->counters.read_errors, __ATOMIC_RELAXED);
-    out->write_errors = __atomic_load_n(&d->drive->counters.write_errors, __ATOMIC_RELAXED);
-    out->read_bytes = __atomic_load_n(&d->drive->counters.read_bytes, __ATOMIC_RELAXED);
-    out->write_bytes = __atomic_load_n(&d->drive->counters.write_bytes, __ATOMIC_RELAXED);
-    out->checksum_errors = __atomic_load_n(&d->drive->counters.bad_units, __ATOMIC_RELAXED);
+    const char *state = pool_drive_is_complete(pool, i) ? "online" : "rebuilding";
+    snprintf(out->state, sizeof out->state, "%s", atomic_load(&d->faulted) ? "faulted" : state);
+    snprintf(out->path, sizeof out->path, "%s", drive->name);
+    out->size_bytes = drive->size_bytes;
+    out->read_errors = __atomic_load_n(&drive->counters.read_errors, __ATOMIC_RELAXED);
+    out->write_errors = __atomic_load_n(&drive->counters.write_errors, __ATOMIC_RELAXED);
+    out->read_bytes = __atomic_load_n(&drive->counters.read_bytes, __ATOMIC_RELAXED);
+    out->write_bytes = __atomic_load_n(&drive->counters.write_bytes, __ATOMIC_RELAXED);
+    out->checksum_errors = __atomic_load_n(&drive->counters.bad_units, __ATOMIC_RELAXED);
 }
 
 struct slab_sum {
@@ -106,6 +109,17 @@ static void counters_fill(struct store *s, struct store_counters *c)
                 __atomic_load_n(&s->pool->drives[i].drive->counters.prepared_bytes, __ATOMIC_RELAXED);
 }
 
+static void add_heal_progress(struct store *s, char *reason, size_t capacity)
+{
+    struct heal_counts heal;
+    size_t n = strlen(reason);
+    heal_counts_get(s, &heal);
+    if (heal.running)
+        snprintf(reason + n, capacity - n, "; number %u: %llu of %llu slabs %s", heal.drive,
+                 (unsigned long long)heal.slabs_done, (unsigned long long)heal.slabs,
+                 heal.census ? "counted" : "rebuilt");
+}
+
 void store_status_get(struct store *s, struct store_status *out)
 {
     struct pool *pool = s->pool;
@@ -150,4 +164,6 @@ void store_status_get(struct store *s, struct store_status *out)
         pool_describe_members(pool, out->reason, sizeof out->reason);
     pool_geometry(pool, &out->k_now, &out->m_now);
     pthread_mutex_unlock(&pool->lock);
+    if (!out->read_only)
+        add_heal_progress(s, out->reason, sizeof out->reason);
 }

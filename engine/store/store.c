@@ -11,6 +11,7 @@
 #include "digest.h"
 #include "dol_assert.h"
 #include "gc.h"
+#include "heal.h"
 #include "log.h"
 #include "recover.h"
 #include "scrub_impl.h"
@@ -124,7 +125,9 @@ static enum dol_err start_work(struct store *s, enum gc_start how)
     err = fiber_spawn(committer_main, s, "index-commit");
     if (err != DOL_OK)
         s->committer_running = false;
-    return err == DOL_OK ? gc_start(s, how) : err;
+    if (err == DOL_OK)
+        err = gc_start(s, how);
+    return err == DOL_OK ? heal_start(s, how == GC_BY_HAND ? HEAL_BY_HAND : HEAL_BY_ITSELF) : err;
 }
 
 /* Frees all but the pool. */
@@ -180,6 +183,7 @@ enum dol_err store_open(const struct store_config *config, struct store **out)
     if (err == DOL_OK)
         err = start_work(s, config->gc_manual ? GC_BY_HAND : GC_BY_ITSELF);
     if (err != DOL_OK) {
+        heal_stop(s);
         gc_stop(s);
         committer_stop(s);
         appenders_stop(s->pool);
@@ -200,6 +204,7 @@ void store_close(struct store *s)
 {
     dol_assert_magic(s, STORE_MAGIC);
     scrub_close(s->scrub);
+    heal_stop(s);
     gc_stop(s);
     committer_stop(s);
     appenders_stop(s->pool);

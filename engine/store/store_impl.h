@@ -32,6 +32,7 @@ struct store_stats {
 
 struct dedup;
 struct gc;
+struct heal;
 struct scrub;
 struct digester;
 struct cache;
@@ -48,7 +49,8 @@ struct store {
     struct gates *gates;
     struct dedup *dedup;
     struct pins pins;
-    struct gc *gc; /* NULL: nothing is reclaimed (read-only) */
+    struct gc *gc;     /* NULL: nothing is reclaimed (read-only) */
+    struct heal *heal; /* NULL: read-only */
     struct scrub *scrub;
     struct digester *digester;
     struct cache *cache;

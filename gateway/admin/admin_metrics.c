@@ -217,7 +217,7 @@ static void drives(FILE *out, const struct store_status *s)
         {"dolmen_drive_written_bytes_total", "counter", "Bytes written to the drive.",
          offsetof(struct store_drive_status, write_bytes)},
     };
-    static const char *const states[] = {"online", "missing", "stale", "faulted"};
+    static const char *const states[] = {"online", "missing", "stale", "rebuilding", "faulted"};
     family(out, "dolmen_drive_state", "gauge", "1 for the state the drive is in.");
     for (unsigned i = 0; i < s->drive_count; i++)
         for (unsigned j = 0; j < sizeof states / sizeof states[0]; j++) {

@@ -12,10 +12,10 @@ static const struct alarm_text texts[ALARM_COUNT] = {
                     "Delete objects, or send new ones to another pool."},
     [ALARM_DRIVE_MISSING] =
         {"drive_missing", "A drive of the pool is not there, or was away while others were written to.",
-         "Until it is whole again the pool bears one drive less. 'dolmen pool status' says which it is."},
+         "If it isn't there: stop dolmend, bring it back, start. The reason says how far it is rebuilt."},
     [ALARM_DRIVE_FAULTED] = {"drive_faulted",
                              "A write to a drive failed; it has left the pool, which writes to the others.",
-                             "Look at the kernel's log and at the drive (smartctl)."},
+                             "Look at the kernel's log and at the drive (smartctl). If it is good: restart dolmend."},
     [ALARM_DRIVE_ERRORS] = {"drive_errors", "A drive gave errors, or bytes that were not what was written.",
                             "What was read was rebuilt from parity. Look at the drive (smartctl); replace it if the "
                             "count grows."},
@@ -34,7 +34,7 @@ const struct alarm_text *alarm_text(enum alarm alarm)
 static unsigned drive_alarms(const struct store_drive_status *d)
 {
     unsigned raised = 0;
-    if (strcmp(d->state, "missing") == 0 || strcmp(d->state, "stale") == 0)
+    if (strcmp(d->state, "missing") == 0 || strcmp(d->state, "stale") == 0 || strcmp(d->state, "rebuilding") == 0)
         raised |= 1u << ALARM_DRIVE_MISSING;
     else if (strcmp(d->state, "online") != 0)
         raised |= 1u << ALARM_DRIVE_FAULTED;

@@ -501,7 +501,7 @@ void store_scrub_status_get(struct store *s, struct store_scrub_status *out);
 struct store_drive_status {
     char path[256];
     char uuid[33];
-    char state[16]; /* "online", "missing", "stale", "faulted" */
+    char state[16]; /* "online", "missing", "stale", "rebuilding", "faulted" */
     uint64_t size_bytes;
     uint64_t used_bytes; /* extents in use */
     uint64_t read_errors, write_errors;

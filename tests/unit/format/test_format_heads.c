@@ -112,7 +112,7 @@ static void test_superblock_fields(void **state)
     assert_err(superblock_with(&sb, 168 + 63, 'x'), ECORRUPT); /* label not terminated, or bytes behind its end */
     assert_err(superblock_with(&sb, 168 + 1, 0), ECORRUPT);
     assert_err(superblock_with(&sb, 232, 1), ECORRUPT);
-    assert_err(superblock_with(&sb, 256 + 40, 4), ECORRUPT); /* drive state */
+    assert_err(superblock_with(&sb, 256 + 40, 5), ECORRUPT); /* drive state */
     assert_err(superblock_with(&sb, 256 + 40, 0), ECORRUPT);
     assert_err(superblock_with(&sb, 256 + 41, 1), ECORRUPT);
     assert_err(superblock_with(&sb, 256 + 64 * 63, 1), ECORRUPT); /* unused entry */

@@ -303,7 +303,7 @@ static void tell_failing_write(struct fixture *f)
     expect_noise(f, "before", 1, 40000);
     fixture_status(f);
     assert_false(f->status.read_only);
-    assert_non_null(strstr(f->status.reason, "do not take part"));
+    assert_non_null(strstr(f->status.reason, "are away or being rebuilt"));
     assert_string_equal(f->status.drives[bad_drive].state, "faulted");
     assert_int_equal(f->status.drives[bad_drive].write_errors, 1);
     assert_int_equal(f->status.slabs_ended, 1);

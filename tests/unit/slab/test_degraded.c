@@ -73,7 +73,7 @@ static void tell_without(struct fixture *f)
     expect_noise(f, "last", 3, LEN);
     put_noise(f, "more", 4, LEN);
     remove_object(f, "gone");
-    assert_non_null(strstr(fixture_status(f)->reason, "do not take part"));
+    assert_non_null(strstr(fixture_status(f)->reason, "are away or being rebuilt"));
     assert_int_equal(f->status.epoch, 2);
     assert_int_equal(f->status.k_now + f->status.m_now, f->drives - count_state(f, "missing"));
     assert_int_equal(f->status.m_now, 2);
