@@ -181,6 +181,11 @@ DOL_MUST_CHECK enum dol_err index_bucket_is_empty(struct index_view *v, uint64_t
 
 /* Appliance-wide setting by name; ENOTFOUND. */
 DOL_MUST_CHECK enum dol_err index_setting_get(struct index_view *v, struct bytes name, struct bytes *value);
+#define INDEX_SETTING_NAME_MAX 255u /* bytes of names that are walked through */
+/* The first setting of a kind (RECORD_USER, _ACCESS_KEY, _POLICY, _SETTING) whose name is above `after` in byte order.
+ * Names longer than INDEX_SETTING_NAME_MAX aren't for walking. ENOTFOUND at the end. */
+DOL_MUST_CHECK enum dol_err index_setting_next(struct index_view *v, uint8_t kind, struct bytes after,
+                                               struct bytes *name, struct bytes *value);
 
 /* ---- what is needed of the log, and what is void (graves.c, verdict.c) ---- */
 

@@ -322,3 +322,75 @@ enum dol_err index_setting_get(struct index_view *v, struct bytes name, struct b
         *value = row.body;
     return index_noted(v->ix, err, "a setting's row");
 }
+
+/* A setting as LMDB has it, at or above a key; *key is the found one's. A removed one is OK, with data NULL. */
+static enum dol_err setting_seek(MDB_cursor *mc, struct bytes from, struct bytes *key, struct bytes *value)
+{
+    MDB_val k = {from.len, (void *)(uintptr_t)from.data};
+    MDB_val raw;
+    struct bytes payload;
+    struct body_row row;
+    int rc = mdb_cursor_get(mc, &k, &raw, MDB_SET_RANGE);
+    enum dol_err err = rc == MDB_SUCCESS ? table_check(TABLE_SETTINGS, &k, &raw, &payload) : schema_err(rc);
+    if (err == DOL_OK)
+        err = body_row_decode(payload, &row);
+    if (err != DOL_OK)
+        return err;
+    *key = bytes_of(k.mv_data, k.mv_size);
+    *value = (row.flags & BODY_ROW_REMOVED) != 0 ? bytes_of(NULL, 0) : row.body;
+    return DOL_OK;
+}
+
+/* The same, of LMDB and the overlay together: the overlay's is the newer one. */
+static enum dol_err setting_at(struct index_view *v, MDB_cursor *mc, struct bytes from, struct bytes *key,
+                               struct bytes *value)
+{
+    enum dol_err err = setting_seek(mc, from, key, value);
+    if (err != DOL_OK && err != DOL_ENOTFOUND)
+        return err;
+    overlay_read_lock(&v->ix->overlay);
+    const struct overlay_node *node = overlay_seek(&v->ix->overlay, overlay_key(v->key, TABLE_SETTINGS, from));
+    overlay_read_unlock(&v->ix->overlay);
+    if (node == NULL || node->key[0] != TABLE_SETTINGS)
+        return err;
+    struct bytes node_key = bytes_of(node->key + 1, node->key_len - 1);
+    if (err == DOL_OK && bytes_compare(node_key, *key) > 0)
+        return DOL_OK;
+    *key = node_key;
+    *value = node->type == OVERLAY_VALUE ? node->value : bytes_of(NULL, 0);
+    return DOL_OK;
+}
+
+enum dol_err index_setting_next(struct index_view *v, uint8_t kind, struct bytes after, struct bytes *name,
+                                struct bytes *value)
+{
+    /* The position right above a name is the name with a zero byte behind it. */
+    uint8_t from[1 + INDEX_SETTING_NAME_MAX + 1] = {kind};
+    size_t from_len = 1;
+    MDB_cursor *mc;
+    struct bytes key;
+    if (after.len > INDEX_SETTING_NAME_MAX)
+        return DOL_EINVAL;
+    if (after.len > 0) {
+        memcpy(from + 1, after.data, after.len);
+        from_len += after.len + 1;
+    }
+    enum dol_err err = schema_err(mdb_cursor_open(v->txn, v->ix->dbi[TABLE_SETTINGS], &mc));
+    if (err != DOL_OK)
+        return err;
+    while ((err = setting_at(v, mc, bytes_of(from, from_len), &key, value)) == DOL_OK) {
+        if (*(const uint8_t *)key.data != kind)
+            err = DOL_ENOTFOUND;
+        else if (key.len > 1 + INDEX_SETTING_NAME_MAX)
+            err = DOL_EINVAL;
+        if (err != DOL_OK || value->data != NULL)
+            break;
+        memcpy(from, key.data, key.len);
+        from[key.len] = 0;
+        from_len = key.len + 1;
+    }
+    mdb_cursor_close(mc);
+    if (err == DOL_OK)
+        *name = bytes_of((const uint8_t *)key.data + 1, key.len - 1);
+    return index_noted(v->ix, err, "a setting's row");
+}

@@ -429,6 +429,20 @@ typedef bool version_list_fn(void *arg, struct bytes key_or_prefix, const struct
 DOL_MUST_CHECK enum dol_err store_version_list(struct store *s, const struct version_list_request *req,
                                                version_list_fn *fn, void *arg, bool *truncated);
 
+/* ---- what the appliance keeps about itself ---- */
+
+/* Named values of a few kinds, in the pool, sealed as all records; what they hold is the gateway's (docs/format.md). */
+enum store_setting_kind { STORE_USER, STORE_ACCESS_KEY, STORE_POLICY, STORE_SETTING };
+#define STORE_SETTING_NAME_MAX  255u
+#define STORE_SETTING_VALUE_MAX 524288u
+/* value.data NULL: removed, whether it is there or not. EINVAL: a name or value of an impossible length. */
+DOL_MUST_CHECK enum dol_err store_setting_set(struct store *s, enum store_setting_kind kind, struct bytes name,
+                                              struct bytes value);
+/* Calls fn for each setting of a kind in order of names, until it returns false; fn must not await. */
+typedef bool store_setting_fn(void *arg, struct bytes name, struct bytes value);
+DOL_MUST_CHECK enum dol_err store_setting_list(struct store *s, enum store_setting_kind kind, store_setting_fn *fn,
+                                               void *arg);
+
 /* ---- scrubbing ---- */
 
 #define STORE_SCRUB_FINDINGS_MAX 64u /* that are kept with their places; all are counted */

@@ -544,6 +544,52 @@ static void test_settings(void **state)
     }
 }
 
+/* The names of a kind, each with a space behind it. */
+static void walk_settings(struct fx *fx, uint8_t kind, const char *expected)
+{
+    char seen[256] = "";
+    struct bytes name = {NULL, 0};
+    struct bytes value;
+    struct index_view *v = fx_view(fx);
+    enum dol_err err;
+    while ((err = index_setting_next(v, kind, name, &name, &value)) == DOL_OK)
+        snprintf(seen + strlen(seen), sizeof seen - strlen(seen), "%.*s=%.*s ", (int)name.len, (const char *)name.data,
+                 (int)value.len, (const char *)value.data);
+    index_view_end(v);
+    assert_int_equal(err, DOL_ENOTFOUND);
+    assert_string_equal(seen, expected);
+}
+
+static void test_settings_walk(void **state)
+{
+    struct fx *fx = *state;
+    struct fx_row *row = fx_row_new(fx, 1, 1);
+    fx_add_setting(row, RECORD_USER, "b", "1");
+    fx_add_setting(row, RECORD_USER, "d", "2");
+    fx_add_setting(row, RECORD_USER, "da", "3");
+    fx_add_setting(row, RECORD_POLICY, "c", "4");
+    fx_publish(row);
+    for (int applied = 0; applied < 2; applied++) {
+        walk_settings(fx, RECORD_USER, "b=1 d=2 da=3 ");
+        walk_settings(fx, RECORD_ACCESS_KEY, "");
+        walk_settings(fx, RECORD_POLICY, "c=4 ");
+        walk_settings(fx, RECORD_SETTING, "");
+        fx_commit(fx);
+    }
+    row = fx_row_new(fx, 1, 2);
+    fx_add_setting(row, RECORD_USER, "a", "5");
+    fx_add_setting(row, RECORD_USER, "c", "6");
+    fx_add_setting(row, RECORD_USER, "d", NULL);
+    fx_add_setting(row, RECORD_USER, "da", "7");
+    fx_add_setting(row, RECORD_POLICY, "c", NULL);
+    fx_publish(row);
+    for (int applied = 0; applied < 2; applied++) {
+        walk_settings(fx, RECORD_USER, "a=5 b=1 c=6 da=7 ");
+        walk_settings(fx, RECORD_POLICY, "");
+        fx_commit(fx);
+    }
+}
+
 /* ---- slabs ---- */
 
 static void add_end(struct fx_row *row, uint64_t slab, uint64_t rows)
@@ -782,6 +828,7 @@ int main(void)
         T(test_bucket_delete_published_first),
         T(test_bucket_delete_leaves_another_s_name),
         T(test_settings),
+        T(test_settings_walk),
         T(test_slabs_end_and_are_freed),
         T(test_slab_of_another_life_begins_anew),
         T(test_more_than_one_batch),

@@ -1,11 +1,10 @@
 /*
  * The root credentials: reading and creating the credentials file.
  *
- * Invariants: a struct iam never changes after iam_open(), so lookups from any thread need no lock. A credentials file
- * that others can read is refused, not repaired: the keys in it may be known already. A new file appears whole or not
- * at all (written under another name, then linked).
+ * A credentials file that others can read is refused, not repaired: the keys in it may be known already. A new file
+ * appears whole or not at all (written under another name, then linked).
  */
-#include "iam.h"
+#include "credentials.h"
 
 #include "hash.h"
 
@@ -14,20 +13,11 @@
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define IAM_FILE_BYTES_MAX    4096u
-#define IAM_ACCESS_KEY_BYTES  20u
-#define IAM_SECRET_KEY_BYTES  40u
-#define IAM_ROOT_CANONICAL_OF "dolmen root user"
-#define IAM_ROOT_DISPLAY_NAME "root"
-
-struct iam {
-    struct iam_identity root;
-};
+#define IAM_FILE_BYTES_MAX 4096u
 
 static enum dol_err iam_err_of_errno(int error)
 {
@@ -114,7 +104,7 @@ static bool iam_line_value(struct bytes line, const char *name, struct bytes *va
     return true;
 }
 
-static enum dol_err iam_file_parse(const char *text, size_t len, struct iam_identity *root)
+static enum dol_err iam_file_parse(const char *text, size_t len, struct credentials *root)
 {
     size_t at = 0;
     while (at < len) {
@@ -143,43 +133,18 @@ static enum dol_err iam_file_parse(const char *text, size_t len, struct iam_iden
     return root->access_key[0] != '\0' && root->secret_key[0] != '\0' ? DOL_OK : DOL_ESYNTAX;
 }
 
-enum dol_err iam_open(const char *credentials_path, struct iam **out)
+enum dol_err credentials_read(const char *path, struct credentials *out)
 {
     char text[IAM_FILE_BYTES_MAX];
     size_t len = 0;
-    struct iam *iam = calloc(1, sizeof *iam);
-    if (iam == NULL)
-        return DOL_ENOMEM;
-    enum dol_err err = iam_file_read(credentials_path, text, &len);
+    memset(out, 0, sizeof *out);
+    enum dol_err err = iam_file_read(path, text, &len);
     if (err == DOL_OK)
-        err = iam_file_parse(text, len, &iam->root);
+        err = iam_file_parse(text, len, out);
     secret_wipe(text, sizeof text);
-    if (err != DOL_OK) {
-        iam_close(iam);
-        return err;
-    }
-    struct sha256 id = sha256_of(IAM_ROOT_CANONICAL_OF, strlen(IAM_ROOT_CANONICAL_OF));
-    hex_encode(id.b, sizeof id.b, iam->root.user_id);
-    memcpy(iam->root.display_name, IAM_ROOT_DISPLAY_NAME, sizeof IAM_ROOT_DISPLAY_NAME);
-    iam->root.is_root = true;
-    *out = iam;
-    return DOL_OK;
-}
-
-void iam_close(struct iam *iam)
-{
-    if (iam == NULL)
-        return;
-    secret_wipe(iam, sizeof *iam);
-    free(iam);
-}
-
-enum dol_err iam_lookup(struct iam *iam, struct bytes access_key, struct iam_identity *out)
-{
-    if (!bytes_equal(access_key, bytes_of(iam->root.access_key, strlen(iam->root.access_key))))
-        return DOL_ENOTFOUND;
-    *out = iam->root;
-    return DOL_OK;
+    if (err != DOL_OK)
+        secret_wipe(out, sizeof *out);
+    return err;
 }
 
 /* `len` characters of `alphabet` (at most 64 of them), each equally likely. */
@@ -236,23 +201,28 @@ static enum dol_err iam_file_write(const char *path, const char *text, size_t le
     return err == DOL_OK ? iam_dir_sync(path) : err;
 }
 
+enum dol_err credentials_make(struct credentials *out)
+{
+    enum dol_err err = iam_random_text("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", out->access_key, IAM_ACCESS_KEY_BYTES);
+    if (err == DOL_OK)
+        err = iam_random_text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", out->secret_key,
+                              IAM_SECRET_KEY_BYTES);
+    return err;
+}
+
 enum dol_err iam_credentials_create(const char *path)
 {
-    char access_key[IAM_ACCESS_KEY_BYTES + 1];
-    char secret_key[IAM_SECRET_KEY_BYTES + 1];
-    char text[256];
-    enum dol_err err = iam_random_text("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", access_key, IAM_ACCESS_KEY_BYTES);
-    if (err == DOL_OK)
-        err = iam_random_text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", secret_key,
-                              IAM_SECRET_KEY_BYTES);
+    struct credentials new;
+    char text[512];
+    enum dol_err err = credentials_make(&new);
     if (err == DOL_OK) {
         int len = snprintf(text, sizeof text,
                            "# Root credentials of this Dolmen. Whoever reads this file owns all data in it.\n"
                            "access_key=%s\nsecret_key=%s\n",
-                           access_key, secret_key);
+                           new.access_key, new.secret_key);
         err = iam_file_write(path, text, (size_t)len);
     }
-    secret_wipe(secret_key, sizeof secret_key);
+    secret_wipe(&new, sizeof new);
     secret_wipe(text, sizeof text);
     return err;
 }
