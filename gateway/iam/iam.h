@@ -45,7 +45,7 @@ DOL_MUST_CHECK enum dol_err iam_open(const char *credentials_path, struct iam **
 DOL_MUST_CHECK enum dol_err iam_load(struct iam *iam, struct store *store);
 void iam_close(struct iam *iam);
 
-/* Thread-safe. ENOTFOUND: no such access key; EPERM: it, or its user, is disabled. On OK iam_release() ends it. */
+/* Thread-safe. ENOTFOUND: no such access key, or its user is disabled. On OK iam_release() ends it. */
 DOL_MUST_CHECK enum dol_err iam_lookup(struct iam *iam, struct bytes access_key, struct iam_identity *out);
 void iam_release(struct iam *iam, struct iam_identity *identity);
 

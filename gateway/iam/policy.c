@@ -76,11 +76,6 @@ bool policy_is_public(const struct policy *policy)
     return false;
 }
 
-bool policy_needs_object(const struct policy *policy)
-{
-    return policy->needs_object;
-}
-
 bool policy_each_principal(const struct policy *policy, policy_principal_fn *fn, void *arg)
 {
     for (unsigned i = 0; i < policy->statement_count; i++) {

@@ -71,9 +71,6 @@ enum policy_verdict policy_evaluate(const struct policy *policy, const struct po
 /* Allows something to everybody, by AWS's meaning of "public": no condition pins the callers to fixed values. */
 bool policy_is_public(const struct policy *policy);
 
-/* Asks a condition key whose values cost a look at the object (s3:ExistingObjectTag). */
-bool policy_needs_object(const struct policy *policy);
-
 /* Calls fn for each principal that is named, wildcards left out, until it returns false. */
 typedef bool policy_principal_fn(void *arg, struct bytes principal);
 bool policy_each_principal(const struct policy *policy, policy_principal_fn *fn, void *arg);

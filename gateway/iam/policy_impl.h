@@ -55,7 +55,6 @@ struct policy {
     struct arena arena; /* all that follows */
     enum policy_kind kind;
     bool has_variables; /* version 2012-10-17: ${...} is filled in */
-    bool needs_object;
     struct policy_statement *statements;
     unsigned statement_count;
 };

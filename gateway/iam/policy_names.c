@@ -111,7 +111,6 @@ static const char *const keys[] = {
     "s3:authtype",
     "s3:delimiter",
     "s3:existingobjecttag/",
-    "s3:locationconstraint",
     "s3:max-keys",
     "s3:object-lock-legal-hold",
     "s3:object-lock-mode",

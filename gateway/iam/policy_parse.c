@@ -211,8 +211,6 @@ static enum dol_err parse_condition(struct parse *p, const char *name, const jso
         return err;
     if (!policy_key_is_known(c->key))
         return wrong(p, "Policy has an invalid condition key: %.64s", name);
-    if (c->key.len > 21 && memcmp(c->key.data, "s3:existingobjecttag/", 21) == 0)
-        p->policy->needs_object = true;
     err = texts_of(p, value, ANY_SCALARS, "Policy has an invalid condition value", &c->values);
     for (unsigned i = 0; err == DOL_OK && i < c->values.count; i++)
         if (!policy_value_is_good(c->op, c->values.list[i]))

@@ -2,11 +2,11 @@
  * Creating a pool in a directory. The order is what makes a crash harmless: the mark first, durable; then drives, key
  * and credentials; the mark is removed only when all of them are durable, and only then may anyone serve the pool.
  */
+#include "credentials.h"
 #include "devdir.h"
 #include "devdir_why.h"
 #include "drive_list.h"
 #include "drive_open.h"
-#include "iam.h"
 #include <dolmen/store.h>
 
 #include <dirent.h>

@@ -3,10 +3,10 @@
  * us alone (a mounted one cannot be), and carries nothing; only then are drives made blank and formatted.
  */
 #include "cli_format.h"
+#include "credentials.h"
 #include "devdir_why.h"
 #include "drive_open.h"
 #include "drive_probe.h"
-#include "iam.h"
 #include <dolmen/store.h>
 
 #include <errno.h>

@@ -425,11 +425,6 @@ static void public_is_what_everybody_may(void **state)
             fail_msg("%s", rows[i].json);
         policy_free(policy);
     }
-    struct policy *policy = parse(PUBLIC("Allow", "{'AWS': 'arn:aws:iam:::user/alice'}",
-                                         ", 'Condition': {'Null': {'s3:ExistingObjectTag/x': 'true'}}"),
-                                  POLICY_RESOURCE);
-    assert_true(policy_needs_object(policy));
-    policy_free(policy);
 }
 
 int main(void)

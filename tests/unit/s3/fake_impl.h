@@ -14,6 +14,7 @@ struct fake_upload;
 #define FAKE_PAIRS_MAX     128u
 #define FAKE_TAGS_MAX      16u
 #define FAKE_UPLOADS_MAX   2048u
+#define FAKE_SETTINGS_MAX  256u
 #define FAKE_DOCUMENTS_MAX 64u
 
 struct fake_blob {
@@ -49,7 +50,15 @@ struct fake_document {
     struct fake_blob body; /* name.data NULL: there is none any more */
 };
 
+struct fake_setting {
+    enum store_setting_kind kind;
+    struct fake_blob name;
+    struct fake_blob value;
+};
+
 struct store {
+    struct fake_setting settings[FAKE_SETTINGS_MAX]; /* sorted by kind, then name */
+    unsigned setting_count;
     struct fake_document documents[FAKE_DOCUMENTS_MAX]; /* of all buckets */
     unsigned document_count;
     struct bucket_info buckets[FAKE_BUCKETS_MAX];
@@ -104,5 +113,8 @@ void fake_documents_free(struct store *s);
 /* fake_uploads.c */
 void fake_uploads_free(struct store *s);
 bool fake_uploads_in(const struct store *s, unsigned bucket);
+
+/* fake_settings.c */
+void fake_settings_free(struct store *s);
 
 #endif

@@ -79,6 +79,7 @@ void fake_store_free(struct store *s)
 {
     dol_assert(s->handles == 0);
     fake_documents_free(s);
+    fake_settings_free(s);
     for (unsigned i = 0; i < s->object_count; i++)
         fake_object_free(s->objects[i]);
     fake_uploads_free(s);

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
+#include "credentials.h"
 #include "devdir.h"
-#include "iam.h"
 #include "log.h"
 #include "uring.h"
 
@@ -145,7 +145,7 @@ static void creates_what_it_says(void **state)
 {
     struct job job = small_pool();
     struct stat st;
-    struct iam *iam;
+    struct credentials key;
     (void)state;
     open_dir();
     assert_int_equal(stat(root, &st), 0);
@@ -162,8 +162,7 @@ static void creates_what_it_says(void **state)
     assert_int_equal(stat(in_root("key"), &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
     assert_string_equal(devdir_key_file(&dir), in_root("key"));
-    assert_int_equal(iam_open(dir.credentials, &iam), DOL_OK);
-    iam_close(iam);
+    assert_int_equal(credentials_read(dir.credentials, &key), DOL_OK);
 
     run(open_fiber, &job);
     assert_int_equal(job.err, DOL_OK);
@@ -210,17 +209,15 @@ static void failed_creation_leaves_nothing(void **state)
 static void credentials_that_are_there_are_kept(void **state)
 {
     struct job job = small_pool();
-    struct iam *iam;
-    struct iam_identity id;
+    struct credentials key;
     (void)state;
     assert_int_equal(mkdir(root, 0700), 0);
     touch("credentials", "access_key=mine\nsecret_key=secret\n");
     open_dir();
     run(create_fiber, &job);
     assert_int_equal(job.err, DOL_OK);
-    assert_int_equal(iam_open(dir.credentials, &iam), DOL_OK);
-    assert_int_equal(iam_lookup(iam, bytes_of("mine", 4), &id), DOL_OK);
-    iam_close(iam);
+    assert_int_equal(credentials_read(dir.credentials, &key), DOL_OK);
+    assert_string_equal(key.access_key, "mine");
     devdir_close(&dir);
 }
 
