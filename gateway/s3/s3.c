@@ -10,6 +10,7 @@
 #include "dol_assert.h"
 #include "hash.h"
 #include "s3_auth.h"
+#include "s3_authorize.h"
 #include "s3_cors.h"
 #include "s3_refuse.h"
 #include "s3_reply.h"
@@ -114,15 +115,17 @@ static enum s3_error handle_request(struct s3_request *rq)
         s3_fault_detail(rq, "Method", rq->head->method_name);
         return S3_ERR_METHOD_NOT_ALLOWED;
     }
-    if (!s3_authorize(&rq->identity, rq->route->action, rq->bucket, rq->key))
-        return S3_ERR_ACCESS_DENIED;
     error = handle_check_names(rq);
+    if (error == S3_ERR_NONE)
+        error = s3_authorize(rq);
     if (error != S3_ERR_NONE)
         return error;
     if (rq->route->handler == NULL)
         return handle_absent(rq);
     error = s3_refuse_headers(rq);
-    return error != S3_ERR_NONE ? error : rq->route->handler(rq);
+    if (error == S3_ERR_NONE)
+        error = rq->route->handler(rq);
+    return s3_authorize_absence(rq, error);
 }
 
 void s3_handle(struct s3 *s3, struct exchange *x)
@@ -132,6 +135,7 @@ void s3_handle(struct s3 *s3, struct exchange *x)
     enum s3_error error = handle_request(&rq);
     if (error != S3_ERR_NONE)
         s3_reply_error(&rq, error);
+    s3_access_fini(&rq);
     secret_wipe(&rq.signing_key, sizeof rq.signing_key);
     secret_wipe(rq.identity.secret_key, sizeof rq.identity.secret_key);
 }

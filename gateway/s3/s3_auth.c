@@ -1,5 +1,5 @@
 /*
- * Authentication in the four steps of sigv4.h, with the errors that AWS's clients know, and authorisation.
+ * Authentication in the four steps of sigv4.h, with the errors that AWS's clients know.
  *
  * Nothing of the request is believed before the signature is verified, but for what is needed to verify it. The secret
  * lives on this stack only, and is wiped before returning; the signing key stays in the request, because signed
@@ -104,6 +104,23 @@ static enum s3_error auth_fail_signature(struct s3_request *rq)
     return S3_ERR_SIGNATURE_MISMATCH;
 }
 
+/* Nobody signed: policies say what nobody in particular may. The body is as its headers say, without signatures. */
+static enum s3_error auth_anonymous(struct s3_request *rq)
+{
+    const struct bytes *sha = s3_header(rq, "x-amz-content-sha256");
+    bool framed = s3_header(rq, "x-amz-trailer") != NULL && s3_header(rq, "x-amz-decoded-content-length") != NULL;
+    rq->auth = (struct sigv4_auth){.payload = SIGV4_PAYLOAD_UNSIGNED};
+    if (sha == NULL) {
+        rq->auth.payload = framed ? SIGV4_PAYLOAD_STREAM_UNSIGNED_TRAILER : SIGV4_PAYLOAD_UNSIGNED;
+        return S3_ERR_NONE;
+    }
+    if (sigv4_parse_payload(*sha, &rq->auth) != SIGV4_OK)
+        return s3_fail_argument(rq, sigv4_result_text(SIGV4_BAD_CONTENT_SHA256), "x-amz-content-sha256", *sha);
+    bool chained =
+        rq->auth.payload == SIGV4_PAYLOAD_STREAM_SIGNED || rq->auth.payload == SIGV4_PAYLOAD_STREAM_SIGNED_TRAILER;
+    return chained ? S3_ERR_ACCESS_DENIED : S3_ERR_NONE; /* chunks are signed, by nobody */
+}
+
 static enum s3_error auth_error_of(struct s3_request *rq, enum sigv4_result result, int64_t now_s)
 {
     const char *text = sigv4_result_text(result);
@@ -114,7 +131,7 @@ static enum s3_error auth_error_of(struct s3_request *rq, enum sigv4_result resu
         /* A URL signed by version 2: its maker should learn what is wrong with it. */
         if (s3_param(rq, "AWSAccessKeyId") != NULL && s3_param(rq, "Signature") != NULL)
             return s3_fail(rq, S3_ERR_INVALID_REQUEST, sigv4_result_text(SIGV4_UNSUPPORTED));
-        return S3_ERR_ACCESS_DENIED;
+        return auth_anonymous(rq);
     case SIGV4_WRONG_REGION:
         return auth_fail_region(rq);
     case SIGV4_MALFORMED:
@@ -197,12 +214,4 @@ enum s3_error s3_authenticate(struct s3_request *rq, struct s3_key_cache *cache)
         return auth_error_of(rq, result, now_s);
     rq->x->user = arena_strndup(rq->arena, rq->auth.access_key.data, rq->auth.access_key.len);
     return S3_ERR_NONE;
-}
-
-bool s3_authorize(const struct iam_identity *identity, const char *action, struct bytes bucket, struct bytes key)
-{
-    (void)action;
-    (void)bucket;
-    (void)key;
-    return identity->is_root;
 }

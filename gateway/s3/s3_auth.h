@@ -1,4 +1,4 @@
-/* Who signed a request (SigV4 by header or presigned query), and what they may do. */
+/* Who signed a request (SigV4 by header or presigned query). */
 #ifndef DOL_S3_AUTH_H
 #define DOL_S3_AUTH_H
 
@@ -24,11 +24,8 @@ struct s3_key_cache {
 void s3_key_cache_init(struct s3_key_cache *cache);
 void s3_key_cache_fini(struct s3_key_cache *cache); /* wipes */
 
-/* Fills rq->auth, rq->identity (without its secret) and rq->signing_key, and x->user. Otherwise the error to answer. */
+/* Fills rq->auth, rq->identity (without its secret; empty when nobody signed) and rq->signing_key, and x->user.
+ * Otherwise the error to answer. */
 DOL_MUST_CHECK enum s3_error s3_authenticate(struct s3_request *rq, struct s3_key_cache *cache);
-
-/* "s3:GetObject" and the like on a bucket and key (either may be empty). Denies unless something allows. */
-DOL_MUST_CHECK bool s3_authorize(const struct iam_identity *identity, const char *action, struct bytes bucket,
-                                 struct bytes key);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "dol_assert.h"
 #include "http_date.h"
+#include "s3_authorize.h"
 #include "s3_body.h"
 #include "s3_reply.h"
 
@@ -46,11 +47,11 @@ static bool bucket_page_add(void *arg, const struct bucket_info *bucket)
 {
     struct bucket_page *page = arg;
     struct bytes name = s3_bytes_of(bucket->name);
-    if (!bytes_equal_str(bytes_of(bucket->owner, strlen(bucket->owner)), page->rq->identity.user_id))
-        return true;
     if (name.len < page->prefix.len || (page->prefix.len > 0 && memcmp(name.data, page->prefix.data, page->prefix.len)))
         return true;
     if (page->after.len > 0 && bytes_compare(name, page->after) <= 0)
+        return true;
+    if (!s3_authorize_listing(page->rq, bucket))
         return true;
     if (page->count == page->max) {
         page->truncated = true;

@@ -108,6 +108,8 @@ static enum s3_error copy_prepare(struct s3_request *rq, struct copy *copy, stru
             "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120");
     enum s3_error error = copy->replace_metadata ? s3_metadata_read(rq, put) : copy_source_metadata(rq, copy, put);
     if (error == S3_ERR_NONE)
+        error = copy->replace_tags ? S3_ERR_NONE : s3_copy_source_authorize_tags(rq, &copy->source);
+    if (error == S3_ERR_NONE)
         error = copy->replace_tags ? s3_tags_read(rq, put) : s3_tags_copy(rq, copy->source.object, put);
     if (error == S3_ERR_NONE)
         error = s3_lock_read(rq, &put->retention);
@@ -150,7 +152,7 @@ static enum s3_error copy_run(struct s3_request *rq, struct copy *copy)
 {
     struct put *put = NULL;
     struct checksum_stream stream;
-    struct put_request request = {.bucket = rq->bucket, .key = rq->key, .owner = s3_bytes_of(rq->identity.user_id)};
+    struct put_request request = {.bucket = rq->bucket, .key = rq->key, .owner = s3_bytes_of(rq->access.owner)};
     enum s3_error error = copy_prepare(rq, copy, &request);
     if (error != S3_ERR_NONE)
         return error;

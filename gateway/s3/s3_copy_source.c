@@ -6,7 +6,7 @@
  */
 #include "s3_copy_source.h"
 
-#include "s3_auth.h"
+#include "s3_authorize.h"
 #include "s3_object.h"
 #include "s3_reply.h"
 
@@ -54,6 +54,27 @@ static enum s3_error source_read_place(struct s3_request *rq, struct s3_copy_sou
     return S3_ERR_NONE;
 }
 
+/* An error about the source names it. */
+static enum s3_error source_authorize(struct s3_request *rq, const struct s3_copy_source *source, const char *action,
+                                      const char *of_version)
+{
+    const struct s3_right right = {.action = source->version != NULL ? of_version : action,
+                                   .bucket = source->bucket,
+                                   .key = source->key,
+                                   .version = source->version};
+    enum s3_error error = s3_authorize_right(rq, &right);
+    if (error == S3_ERR_NO_SUCH_BUCKET)
+        rq->bucket = source->bucket;
+    return error;
+}
+
+enum s3_error s3_copy_source_authorize_tags(struct s3_request *rq, const struct s3_copy_source *source)
+{
+    return store_object_info(source->object)->tag_count == 0
+               ? S3_ERR_NONE
+               : source_authorize(rq, source, "s3:GetObjectTagging", "s3:GetObjectVersionTagging");
+}
+
 enum s3_error s3_copy_source_read(struct s3_request *rq, struct s3_copy_source *source)
 {
     const struct bytes text = *s3_header(rq, "x-amz-copy-source");
@@ -67,8 +88,7 @@ enum s3_error s3_copy_source_read(struct s3_request *rq, struct s3_copy_source *
         error = source_read_place(rq, source, path);
     if (error != S3_ERR_NONE)
         return error;
-    const char *action = source->version != NULL ? "s3:GetObjectVersion" : "s3:GetObject";
-    return s3_authorize(&rq->identity, action, source->bucket, source->key) ? S3_ERR_NONE : S3_ERR_ACCESS_DENIED;
+    return source_authorize(rq, source, "s3:GetObject", "s3:GetObjectVersion");
 }
 
 /* x-amz-source-expected-bucket-owner: as for the target, ids are canonical user ids. */

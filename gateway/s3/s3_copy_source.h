@@ -22,6 +22,8 @@ DOL_MUST_CHECK enum s3_error s3_copy_source_transfer(struct s3_copy_source *sour
                                                      struct put *put, struct checksum_stream *stream);
 /* x-amz-copy-source-version-id, where versions have ids. */
 void s3_copy_source_headers(struct s3_request *rq, const struct s3_copy_source *source);
+/* [await] Of an open one: the right to its tags, when it has some. AccessDenied. */
+DOL_MUST_CHECK enum s3_error s3_copy_source_authorize_tags(struct s3_request *rq, const struct s3_copy_source *source);
 void s3_copy_source_close(struct s3_copy_source *source);
 
 #endif

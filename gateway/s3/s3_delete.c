@@ -7,6 +7,7 @@
 #include "s3_handlers.h"
 
 #include "hash.h"
+#include "s3_authorize.h"
 #include "s3_body.h"
 #include "s3_condition.h"
 #include "s3_lock.h"
@@ -28,7 +29,7 @@ enum s3_error s3_delete_object(struct s3_request *rq)
     struct version_id storage;
     const struct version_id *version;
     struct delete_result result;
-    struct delete_request request = {.bucket = rq->bucket, .key = rq->key, .owner = s3_bytes_of(rq->identity.user_id)};
+    struct delete_request request = {.bucket = rq->bucket, .key = rq->key, .owner = s3_bytes_of(rq->access.owner)};
     enum s3_error error = s3_version_of(rq, &storage, &version);
     if (error == S3_ERR_NONE)
         error = s3_condition_read(rq, &request.condition);
@@ -64,7 +65,7 @@ struct delete_answer {
     struct join helpers;
 };
 
-static void delete_outcome_of(const struct s3_request *rq, const struct xml_delete_object *object,
+static void delete_outcome_of(struct s3_request *rq, const struct xml_delete_object *object,
                               struct delete_outcome *outcome)
 {
     struct version_id storage;
@@ -85,10 +86,17 @@ static void delete_outcome_of(const struct s3_request *rq, const struct xml_dele
         }
         version = &storage;
     }
+    const struct s3_right right = {.action = version != NULL ? "s3:DeleteObjectVersion" : "s3:DeleteObject",
+                                   .bucket = rq->bucket,
+                                   .key = object->key,
+                                   .version = version};
+    outcome->error = s3_authorize_right(rq, &right);
+    if (outcome->error != S3_ERR_NONE)
+        return;
     struct delete_request request = {.bucket = rq->bucket,
                                      .key = object->key,
                                      .version = version,
-                                     .owner = s3_bytes_of(rq->identity.user_id),
+                                     .owner = s3_bytes_of(rq->access.owner),
                                      .bypass_governance = s3_lock_bypass(rq, object->key)};
     if (object->etag.len > 0)
         request.condition = s3_condition_of_etag(object->etag);

@@ -55,6 +55,7 @@
     X(INVALID_URI, "InvalidURI", 400, "Couldn't parse the specified URI.")                                             \
     X(KEY_TOO_LONG, "KeyTooLongError", 400, "Your key is too long")                                                    \
     X(LOCKED, "AccessDenied", 403, "Access Denied because object protected by object lock.")                           \
+    X(MALFORMED_POLICY, "MalformedPolicy", 400, "Policy has invalid syntax.")                                          \
     X(MALFORMED_TRAILER, "MalformedTrailerError", 400,                                                                 \
       "The request contained trailing data that was not well-formed or did not conform to our published schema.")      \
     X(MALFORMED_XML, "MalformedXML", 400,                                                                              \

@@ -32,6 +32,12 @@ s3_handler_fn s3_put_bucket_request_payment;
 s3_handler_fn s3_put_bucket_logging;
 s3_handler_fn s3_delete_bucket_website;
 
+/* s3_policy.c */
+s3_handler_fn s3_get_bucket_policy;
+s3_handler_fn s3_put_bucket_policy;
+s3_handler_fn s3_delete_bucket_policy;
+s3_handler_fn s3_get_bucket_policy_status;
+
 /* s3_tags.c */
 s3_handler_fn s3_get_object_tagging;
 s3_handler_fn s3_put_object_tagging;

@@ -2,7 +2,7 @@
 #include "s3_lock.h"
 
 #include "http_date.h"
-#include "s3_auth.h"
+#include "s3_authorize.h"
 #include "s3_body.h"
 #include "s3_handlers.h"
 #include "s3_object.h"
@@ -83,11 +83,12 @@ void s3_lock_headers(struct s3_request *rq, const struct retention *retention)
         s3_reply_header(rq, HEADER_HOLD, "ON");
 }
 
-bool s3_lock_bypass(const struct s3_request *rq, struct bytes key)
+bool s3_lock_bypass(struct s3_request *rq, struct bytes key)
 {
+    const struct s3_right right = {.action = "s3:BypassGovernanceRetention", .bucket = rq->bucket, .key = key};
     const struct bytes *asked = s3_header(rq, "x-amz-bypass-governance-retention");
     return asked != NULL && (bytes_equal_str(*asked, "true") || bytes_equal_str(*asked, "True")) &&
-           s3_authorize(&rq->identity, "s3:BypassGovernanceRetention", rq->bucket, key);
+           s3_authorize_right(rq, &right) == S3_ERR_NONE;
 }
 
 /* ---- of a bucket ---- */

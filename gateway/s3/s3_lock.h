@@ -13,6 +13,6 @@ DOL_MUST_CHECK enum s3_error s3_lock_read(struct s3_request *rq, struct retentio
 /* The same headers, of an answer. */
 void s3_lock_headers(struct s3_request *rq, const struct retention *retention);
 /* Whether GOVERNANCE is to be passed over: asked for by header, and permitted. key: of the object. */
-bool s3_lock_bypass(const struct s3_request *rq, struct bytes key);
+bool s3_lock_bypass(struct s3_request *rq, struct bytes key);
 
 #endif

@@ -64,7 +64,7 @@ enum s3_error s3_put_object(struct s3_request *rq)
     struct put *put = NULL;
     struct put_result result;
     struct put_finish fin = {0};
-    struct put_request request = {.bucket = rq->bucket, .key = rq->key, .owner = s3_bytes_of(rq->identity.user_id)};
+    struct put_request request = {.bucket = rq->bucket, .key = rq->key, .owner = s3_bytes_of(rq->access.owner)};
     struct s3_body *body = arena_alloc(rq->arena, sizeof *body);
     if (body == NULL)
         return S3_ERR_SLOW_DOWN;

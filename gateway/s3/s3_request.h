@@ -43,6 +43,15 @@ struct s3_cors {
     struct bytes origin; /* of the request */
 };
 
+/* What is known of the request's bucket (s3_authorize.c). */
+struct s3_access {
+    struct bytes bucket;
+    bool exists;
+    bool restricted; /* RestrictPublicBuckets */
+    char owner[65];
+    struct policy *policy; /* NULL: none */
+};
+
 struct s3_request {
     struct s3 *s3;
     const struct s3_config *config;
@@ -58,6 +67,7 @@ struct s3_request {
     struct sigv4_auth auth;
     struct sigv4_signing_key signing_key; /* wiped at the end */
     struct iam_identity identity;         /* secret wiped once the signature is verified */
+    struct s3_access access;
     struct s3_fault fault;
     struct s3_cors cors;
     struct exchange_header *reply_headers;

@@ -12,7 +12,7 @@ struct s3_route {
     const char *param;      /* sub-resource; NULL: none asked for */
     const char *header;     /* a header that makes it another operation; NULL: none */
     const char *operation;  /* AWS's name */
-    const char *action;     /* for s3_authorize() */
+    const char *action;     /* for s3_authorize(); NULL: the handler asks, once it has read what it is about */
     s3_handler_fn *handler; /* NULL: the bucket is looked up, then `absent` */
     enum s3_error absent;   /* NotImplemented, or the error that says that there is no such configuration */
 };

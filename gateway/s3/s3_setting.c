@@ -81,7 +81,7 @@ static enum s3_error encryption_check(struct s3_request *rq, const struct xml_no
     return S3_ERR_NONE;
 }
 
-/* ---- public access: there is none, whatever is allowed of it ---- */
+/* ---- public access: asked when a policy is given, and when one allows something (s3_authorize.c) ---- */
 
 static const struct xml_shape public_access_children[] = {
     {.name = "BlockPublicAcls", .max = 1, .values = xml_shape_booleans},

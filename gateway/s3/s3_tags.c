@@ -4,6 +4,7 @@
  */
 #include "s3_tags.h"
 
+#include "s3_authorize.h"
 #include "s3_body.h"
 #include "s3_handlers.h"
 #include "s3_object.h"
@@ -143,6 +144,21 @@ static enum s3_error tags_set(struct s3_request *rq, const struct metadata_pair 
     return s3_reply_begin(rq, status, content_length);
 }
 
+/* Conditions may ask for the tags of the document, so the right is looked at when it has been read. */
+static enum s3_error tags_authorize(struct s3_request *rq, const struct metadata_pair *tags, unsigned count)
+{
+    struct version_id storage;
+    struct s3_right right = {
+        .action = "s3:PutObjectTagging", .bucket = rq->bucket, .key = rq->key, .tags = tags, .tag_count = count};
+    const struct bytes *version = s3_param(rq, "versionId");
+    if (version != NULL) {
+        right.action = "s3:PutObjectVersionTagging";
+        if (s3_version_parse(*version, &storage))
+            right.version = &storage;
+    }
+    return s3_authorize_right(rq, &right);
+}
+
 enum s3_error s3_put_object_tagging(struct s3_request *rq)
 {
     struct bytes document;
@@ -159,7 +175,9 @@ enum s3_error s3_put_object_tagging(struct s3_request *rq)
         return err == DOL_ENOMEM ? S3_ERR_SLOW_DOWN : S3_ERR_MALFORMED_XML;
     for (unsigned i = 0; i < tagging->count; i++)
         pairs[i] = (struct metadata_pair){tagging->tags[i].name, tagging->tags[i].value};
-    error = tags_check(rq, pairs, tagging->count);
+    error = tags_authorize(rq, pairs, tagging->count);
+    if (error == S3_ERR_NONE)
+        error = tags_check(rq, pairs, tagging->count);
     return error != S3_ERR_NONE ? error : tags_set(rq, pairs, tagging->count, 200, 0);
 }
 

@@ -143,7 +143,7 @@ enum s3_error s3_create_upload(struct s3_request *rq)
 {
     struct upload_created created;
     struct put_request request = {
-        .bucket = rq->bucket, .key = rq->key, .owner = s3_bytes_of(rq->identity.user_id), .size_hint = UINT64_MAX};
+        .bucket = rq->bucket, .key = rq->key, .owner = s3_bytes_of(rq->access.owner), .size_hint = UINT64_MAX};
     enum s3_error error = create_read_checksum(rq, &created);
     if (error == S3_ERR_NONE)
         error = s3_metadata_read(rq, &request);

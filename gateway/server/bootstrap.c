@@ -234,7 +234,11 @@ static enum dol_err open_iam(struct appliance *a)
         err = iam_open(d->credentials, &a->iam);
     switch (err) {
     case DOL_OK:
-        return DOL_OK;
+        err = iam_load(a->iam, a->store);
+        if (err == DOL_OK)
+            return DOL_OK;
+        why = explain("the users and policies that the pool holds can't be read: %s.", dol_err_text(err));
+        break;
     case DOL_EPERM:
         why = explain("%s can be read by others, or not by this user. It must be a file of mode 0600.", d->credentials);
         break;

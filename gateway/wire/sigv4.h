@@ -106,6 +106,8 @@ struct sigv4_signing_key {
 };
 
 /* Without Authorization header and X-Amz-* query: SIGV4_ANONYMOUS. Clears and fills *auth. */
+/* Of x-amz-content-sha256: payload, payload_text, payload_hash. SIGV4_BAD_CONTENT_SHA256. */
+DOL_MUST_CHECK enum sigv4_result sigv4_parse_payload(struct bytes text, struct sigv4_auth *auth);
 DOL_MUST_CHECK enum sigv4_result sigv4_parse(const struct sigv4_request *req, struct sigv4_auth *auth);
 
 /* `now_s` is UTC since 1970. SIGV4_WRONG_REGION: auth->region is what came, `region` what the error has to name. */

@@ -78,7 +78,7 @@ static void parse_signature(struct bytes hex, struct sigv4_auth *auth)
     auth->signature_is_hex = hex.len == 64 && hex_decode(hex.data, 64, auth->signature, sizeof auth->signature);
 }
 
-static enum sigv4_result parse_payload(struct bytes text, struct sigv4_auth *auth)
+enum sigv4_result sigv4_parse_payload(struct bytes text, struct sigv4_auth *auth)
 {
     auth->payload_text = text;
     if (bytes_equal_str(text, "UNSIGNED-PAYLOAD"))
@@ -169,7 +169,7 @@ static enum sigv4_result parse_header_form(const struct sigv4_request *req, stru
     if (token != NULL)
         auth->security_token = token->value;
     const struct wire_header *sha = wire_header_find(req->headers, req->header_count, "x-amz-content-sha256");
-    return sha != NULL ? parse_payload(sha->value, auth) : SIGV4_MISSING_CONTENT_SHA256;
+    return sha != NULL ? sigv4_parse_payload(sha->value, auth) : SIGV4_MISSING_CONTENT_SHA256;
 }
 
 /* ---- query form ---- */
@@ -235,7 +235,7 @@ static enum sigv4_result parse_query_form(const struct sigv4_request *req, struc
     const struct wire_header *header = wire_header_find(req->headers, req->header_count, "x-amz-content-sha256");
     if (!query_value(q, "X-Amz-Content-Sha256", &sha))
         sha = header != NULL ? header->value : bytes_of("UNSIGNED-PAYLOAD", 16);
-    enum sigv4_result result = parse_payload(sha, auth);
+    enum sigv4_result result = sigv4_parse_payload(sha, auth);
     if (result != SIGV4_OK)
         return result;
     bool chained = auth->payload == SIGV4_PAYLOAD_STREAM_SIGNED || auth->payload == SIGV4_PAYLOAD_STREAM_SIGNED_TRAILER;

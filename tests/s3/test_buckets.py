@@ -67,7 +67,7 @@ class Buckets(ApiTest):
 
     def test_not_offered(self):
         s3, b = self.s3, {"Bucket": self.bucket}
-        self.refused(501, "NotImplemented", s3.put_bucket_policy, Policy="{}", **b)
+        self.refused(400, "MalformedPolicy", s3.put_bucket_policy, Policy="{}", **b)
 
     def test_methods(self):
         self.expect(Request("POST", "/").send(), 405, "MethodNotAllowed")
