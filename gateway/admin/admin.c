@@ -115,8 +115,7 @@ static void reply_no_memory(struct exchange *x)
     reply_short(x, 503, "{\"error\": \"out of memory\"}\n");
 }
 
-/* Takes doc. */
-static void reply_json(struct exchange *x, unsigned status, json_t *doc)
+void admin_reply_json(struct exchange *x, unsigned status, json_t *doc)
 {
     char *text = doc != NULL ? json_dumps(doc, JSON_INDENT(2) | JSON_ENSURE_ASCII) : NULL;
     json_decref(doc);
@@ -170,7 +169,7 @@ static void handle_ready(const struct admin *admin, struct exchange *x)
             (void)json_array_append_new(alarms, json_string(alarm_text((enum alarm)i)->name));
     json_t *doc = json_pack("{s:b, s:b, s:b, s:s, s:o}", "ready", !stopping, "reads", !stopping, "writes", writes,
                             "reason", stopping ? "the server is stopping" : status->reason, "alarms", alarms);
-    reply_json(x, stopping ? 503 : 200, doc);
+    admin_reply_json(x, stopping ? 503 : 200, doc);
 }
 
 static void handle_metrics(const struct admin *admin, struct exchange *x)
@@ -196,7 +195,7 @@ static void handle_status(const struct admin *admin, struct exchange *x)
         reply_no_memory(x);
         return;
     }
-    reply_json(x, 200, admin_status_json(admin, status, scrub));
+    admin_reply_json(x, 200, admin_status_json(admin, status, scrub));
 }
 
 static void reply_scrub(const struct admin *admin, struct exchange *x, unsigned code)
@@ -205,7 +204,7 @@ static void reply_scrub(const struct admin *admin, struct exchange *x, unsigned 
     if (scrub == NULL)
         reply_no_memory(x);
     else
-        reply_json(x, code, admin_scrub_json(scrub));
+        admin_reply_json(x, code, admin_scrub_json(scrub));
 }
 
 static void handle_scrub_start(const struct admin *admin, struct exchange *x)
@@ -282,10 +281,15 @@ void admin_handle(void *arg, struct exchange *x)
     const struct admin *admin = arg;
     bool status = bytes_equal_str(x->request->target, "/v1/status");
     bool scrub = bytes_equal_str(x->request->target, "/v1/scrub");
+    bool iam = bytes_equal_str(x->request->target, "/v1/iam");
     if (handle_monitoring(admin, x) || handle_scrub(admin, x))
         return;
     x->operation = status ? "AdminStatus" : scrub ? "AdminScrub" : "AdminUnknown";
-    if (!status && !scrub)
+    if (iam && x->request->method == HTTP1_METHOD_POST)
+        admin_handle_iam(admin, x);
+    else if (iam)
+        reply_short(x, 405, "{\"error\": \"this is done by a POST\"}\n");
+    else if (!status && !scrub)
         reply_short(x, 404, "{\"error\": \"no such resource\"}\n");
     else if (!is_read(x))
         reply_short(x, 405, "{\"error\": \"this resource can only be read\"}\n");

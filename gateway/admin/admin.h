@@ -9,6 +9,8 @@
  *     GET /v1/scrub    the pass that runs, or the latest, and the last that was finished
  *     POST /v1/scrub/start[?bandwidth=BYTES]   202: a pass has begun; 409: one is under way. 0 bytes a second: no limit
  *     POST /v1/scrub/stop                      200: none runs any more
+ *     POST /v1/iam     {"do": "user-create", "name": "alice"} and so on (admin_iam.c): 200, or "error" with 400, 404,
+ * 409
  *
  * Who may open the socket (mode 0600) is its access control.
  */
@@ -16,12 +18,14 @@
 #define DOL_ADMIN_H
 
 #include "exchange.h"
+#include "iam.h"
 #include "server.h"
 #include <dolmen/store.h>
 
 struct admin_config {
     struct server *server; /* borrowed, as all here */
     struct store *store;
+    struct iam *iam;
     struct runtime *runtime; /* the real one */
     const char *endpoint;    /* "http://127.0.0.1:9000" */
     const char *region;

@@ -42,4 +42,10 @@ json_t *admin_status_json(const struct admin *admin, const struct store_status *
 char *admin_metrics_text(const struct admin *admin, const struct store_status *status,
                          const struct store_scrub_status *scrubbing, size_t *len);
 
+/* Answers with a document, which it takes; NULL: memory was short. */
+void admin_reply_json(struct exchange *x, unsigned status, json_t *doc);
+
+/* POST /v1/iam. */
+void admin_handle_iam(const struct admin *admin, struct exchange *x);
+
 #endif

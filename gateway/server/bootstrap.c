@@ -339,6 +339,7 @@ static enum dol_err open_gateway(struct appliance *a)
     const struct admin_config admin_config = {
         .server = a->server,
         .store = a->store,
+        .iam = a->iam,
         .runtime = rt,
         .endpoint = a->boot->front.endpoint,
         .region = o->region,

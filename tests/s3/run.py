@@ -47,7 +47,8 @@ def main():
             Appliance(options.build, arguments=["--lifecycle-day", LIFECYCLE_DAY], tls=options.tls) as appliance:
         appliance.start()
         access_key, secret_key = appliance.credentials()
-        os.environ.update(DOLMEN_ENDPOINT=appliance.endpoint, DOLMEN_ACCESS_KEY=access_key, DOLMEN_SECRET_KEY=secret_key,
+        os.environ.update(DOLMEN_TOOL=os.path.join(appliance.build, "bin", "dolmen"), DOLMEN_POOL=" ".join(appliance.fsck_arguments()),
+                          DOLMEN_ENDPOINT=appliance.endpoint, DOLMEN_ACCESS_KEY=access_key, DOLMEN_SECRET_KEY=secret_key,
                           **appliance.client_environment())
         sys.path.insert(0, HERE)
         loader = unittest.TestLoader()

@@ -20,6 +20,10 @@ enum cli_exit cli_key_export(int argc, char **argv);
 enum cli_scrub_verb { CLI_SCRUB_START, CLI_SCRUB_STOP, CLI_SCRUB_STATUS };
 enum cli_exit cli_scrub(int argc, char **argv, enum cli_scrub_verb verb);
 
+/* Does this command look after users, keys, groups or policies? argv as main() has it. */
+bool cli_iam_is_verb(int argc, char **argv);
+enum cli_exit cli_iam(int argc, char **argv);
+
 /* Prints "dolmen: ..." on standard error. */
 void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same with a hint at --help; returns CLI_USAGE. */
@@ -42,11 +46,11 @@ const char *cli_pool_name(const struct options *o);
 const char *cli_pool_option_name(const struct options *o);
 
 /*
- * One request, without a body, to the admin API over the pool's socket. On OK *status is the HTTP status and *body its
- * malloc'd text. CLI_NOT_RUNNING and CLI_FAILED have been explained on standard error.
+ * One request, its body "" when it has none, to the admin API over the pool's socket. On OK *status is the HTTP status
+ * and *body its malloc'd text. CLI_NOT_RUNNING and CLI_FAILED have been explained on standard error.
  */
 DOL_MUST_CHECK enum cli_exit cli_admin_ask(const struct options *o, const char *method, const char *target,
-                                           unsigned *status, char **body);
+                                           const char *request_body, unsigned *status, char **body);
 
 /* "512", "4.00G": three digits that matter; returns out. */
 #define CLI_SIZE_TEXT_MAX 24

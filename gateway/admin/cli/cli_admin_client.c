@@ -163,15 +163,15 @@ const char *cli_pool_option_name(const struct options *o)
 
 /* ---- asking ---- */
 
-enum cli_exit cli_admin_ask(const struct options *o, const char *method, const char *target, unsigned *status,
-                            char **body)
+enum cli_exit cli_admin_ask(const struct options *o, const char *method, const char *target, const char *request_body,
+                            unsigned *status, char **body)
 {
     const char *name = cli_pool_name(o);
     static const struct timeval timeout = {.tv_sec = TIMEOUT_S};
     char request[256];
-    int len =
-        snprintf(request, sizeof request,
-                 "%s %s HTTP/1.1\r\nHost: dolmend\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", method, target);
+    int len = snprintf(request, sizeof request,
+                       "%s %s HTTP/1.1\r\nHost: dolmend\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", method,
+                       target, strlen(request_body));
     int fd = connect_to(o);
     if (fd < 0 && (errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR)) {
         cli_say("no dolmend serves %s. Start it with 'dolmend %s %s'.", name, cli_pool_option_name(o), name);
@@ -184,7 +184,7 @@ enum cli_exit cli_admin_ask(const struct options *o, const char *method, const c
     char *response = NULL;
     bool good = setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) == 0 &&
                 setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) == 0 &&
-                send_all(fd, request, (size_t)len);
+                send_all(fd, request, (size_t)len) && send_all(fd, request_body, strlen(request_body));
     if (good)
         response = receive_all(fd);
     close(fd);

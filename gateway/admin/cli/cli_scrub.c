@@ -156,13 +156,13 @@ static enum cli_exit ask(const struct request *r, unsigned *status, char **body)
     case CLI_SCRUB_START:
         if (r->has_bandwidth)
             snprintf(target, sizeof target, "/v1/scrub/start?bandwidth=%" PRIu64, r->bandwidth);
-        return cli_admin_ask(&r->options, "POST", target, status, body);
+        return cli_admin_ask(&r->options, "POST", target, "", status, body);
     case CLI_SCRUB_STOP:
-        return cli_admin_ask(&r->options, "POST", "/v1/scrub/stop", status, body);
+        return cli_admin_ask(&r->options, "POST", "/v1/scrub/stop", "", status, body);
     case CLI_SCRUB_STATUS:
         break;
     }
-    return cli_admin_ask(&r->options, "GET", "/v1/scrub", status, body);
+    return cli_admin_ask(&r->options, "GET", "/v1/scrub", "", status, body);
 }
 
 static enum cli_exit show(const struct request *r, unsigned status, const char *body)

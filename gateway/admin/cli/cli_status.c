@@ -35,7 +35,7 @@ enum cli_exit cli_pool_status(int argc, char **argv)
     options_init(&r.options);
     enum cli_exit result = parse(&r, argc, argv);
     if (result == CLI_OK)
-        result = cli_admin_ask(&r.options, "GET", "/v1/status", &status, &body);
+        result = cli_admin_ask(&r.options, "GET", "/v1/status", "", &status, &body);
     if (result != CLI_OK)
         goto out;
     json_t *doc = status == 200 ? json_loads(body, JSON_REJECT_DUPLICATES, NULL) : NULL;

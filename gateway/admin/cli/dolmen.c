@@ -31,6 +31,19 @@ static const char help[] =
     "limit);\n"
     "      ends that; shows how far it is and what it found.\n"
     "\n"
+    "  dolmen user create POOL NAME [--policy NAME | --no-policy]\n"
+    "  dolmen user list POOL [--json]\n"
+    "  dolmen user delete|enable|disable POOL NAME\n"
+    "      Makes a user with an access key, which is printed once: lines access_key= and secret_key=. It has the "
+    "policy\n"
+    "      'service', every right on the buckets it makes, unless another or none is named.\n"
+    "  dolmen key create POOL USER; dolmen key delete POOL ACCESS-KEY; dolmen key list POOL [--json]\n"
+    "      Further access keys of a user.\n"
+    "  dolmen group create|delete POOL NAME; dolmen group add|remove POOL GROUP --user USER; dolmen group list POOL\n"
+    "  dolmen policy create POOL NAME FILE; dolmen policy show|delete POOL NAME; dolmen policy list POOL [--json]\n"
+    "  dolmen policy attach|detach POOL NAME --user USER | --group GROUP\n"
+    "      Rights as IAM's JSON policies, of users and groups. 'auditor', 'operator' and 'service' are always there.\n"
+    "\n"
     "  dolmen key export POOL FILE\n"
     "      Writes a copy of the pool's key file to FILE, which must not exist, and reads it back. Whoever has the key "
     "can\n"
@@ -97,6 +110,8 @@ int main(int argc, char **argv)
         return (int)cli_scrub(argc - 3, argv + 3, CLI_SCRUB_STATUS);
     if (asks(argc, argv, "key", "export"))
         return (int)cli_key_export(argc - 3, argv + 3);
+    if (cli_iam_is_verb(argc, argv))
+        return (int)cli_iam(argc, argv);
     if (argc < 2)
         return (int)cli_wrong("no command given.");
     return (int)cli_wrong("'%s%s%s' is not a command.", argv[1], argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
