@@ -4,6 +4,7 @@
 
 #include "dol_assert.h"
 #include "gc.h"
+#include "heal.h"
 #include "world.h"
 
 const struct bytes world_bucket = {"archive", 7};
@@ -247,6 +248,24 @@ void world_reclaim(struct world *w)
         world_fail(w, "reclaiming failed: %s", dol_err_name(err));
     if (!w->crashed && index_is_unsure(w->store->index))
         world_fail(w, "the index does not fit together");
+}
+
+/* ---- healing ---- */
+
+void world_heal(struct world *w)
+{
+    struct store_status *status = malloc(sizeof *status);
+    dol_assert(status != NULL);
+    enum dol_err err = heal_run(w->store);
+    store_status_get(w->store, status);
+    bool excused = w->crashed || sim_panicked(w->rt) || w->expect_read_only || w->drives_removed || w->write_fault;
+    if (err != DOL_OK && !excused)
+        world_fail(w, "healing failed: %s", dol_err_name(err));
+    if (err == DOL_OK && !excused && status->reason[0] != '\0' && !status->read_only)
+        world_fail(w, "after healing: %s", status->reason);
+    if (err == DOL_OK && !excused)
+        w->drive_left = false;
+    free(status);
 }
 
 /* ---- scrubbing ---- */

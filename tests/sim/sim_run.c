@@ -96,6 +96,10 @@ static void work_at_random(struct world *w)
     struct worker_arg args[WORLD_WORKERS_MAX];
     if (!world_ensure_bucket(w) || !world_ensure_ledger(w))
         return;
+    if (w->drive_left && world_below(w, 2) == 0)
+        world_heal(w);
+    if (w->crashed || w->failed)
+        return;
     bool reclaim = world_below(w, 2) == 0;
     if (reclaim && world_below(w, 2) == 0)
         world_reclaim(w); /* what earlier rounds left */
@@ -144,7 +148,12 @@ static void round_without_drives(struct world *w)
             gone++;
         }
     }
-    if (gone > 0) {
+    bool may_write = 2 * (w->config.drives - w->config.m) > w->config.drives;
+    if (gone > 0 && may_write && world_below(w, 2) == 0) {
+        w->drives_removed = w->drive_left = true;
+        world_round(w, world_below(w, 3) == 0 ? 1 + world_below(w, 300) : 0, work_at_random);
+        w->drives_removed = false;
+    } else if (gone > 0) {
         w->expect_read_only = true;
         world_round(w, 0, world_below(w, 2) == 0 ? world_scrub : NULL);
         if (world_below(w, 3) == 0)
@@ -201,8 +210,9 @@ static bool random_world(uint64_t seed, const char *scratch, bool verbose, struc
         if (config.m > 0 && world_below(w, 2) == 0)
             round_without_drives(w);
     }
-    /* recovery again, without work: nothing may change */
     w->gc_by_itself = false;
+    world_round(w, 0, world_heal);
+    /* recovery again, without work: nothing may change */
     world_round(w, 0, NULL);
     world_round(w, 0, world_scrub);
     world_drop_index(w);

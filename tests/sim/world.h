@@ -105,8 +105,9 @@ struct world {
     uint64_t writes;   /* started in this round */
     uint64_t crash_at; /* 0: never */
     bool crashed;
-    bool write_fault; /* a drive was told to fail a write: errors are to be expected */
-    bool drive_left;  /* in this round or one before: nothing is reclaimed */
+    bool write_fault;    /* a drive was told to fail a write: errors are to be expected */
+    bool drives_removed; /* in this round, and yet it is written to */
+    bool drive_left;     /* in this round or one before: nothing is reclaimed */
     bool expect_read_only;
     bool gc_by_itself; /* in this round; else world_reclaim() alone frees slabs */
     unsigned ops_per_worker;
@@ -147,6 +148,8 @@ void world_get_range(struct world *w, unsigned worker, unsigned key);
 void world_list(struct world *w, unsigned worker);
 /* Frees the slabs that may go. */
 void world_reclaim(struct world *w);
+/* Drives that are there and stale are rebuilt, and whole in the end. */
+void world_heal(struct world *w);
 /* Two passes of scrubbing: nothing is lost, what was bad is repaired by the first. */
 void world_scrub(struct world *w);
 /* Several conditional puts on one key at once: at most one comes through, and exactly one when nothing goes wrong. */
