@@ -145,7 +145,7 @@ def other_cases(r):
     yield "DeleteObjects with a wrong MD5", delete("<Delete><Object><Key>good</Key></Object></Delete>", {"content-md5": md5(b"")}), (400,), "BadDigest"
     yield "bad bucket name", r.put("/Bad_Name", b""), (400,), "InvalidBucketName"
     yield "bucket that isn't empty", r.head("DELETE", "/bad"), (409,), "BucketNotEmpty"
-    yield "a setting not offered", r.head("PUT", "/bad", query=[("lifecycle", "")], headers={"content-length": "0"}), (501,), "NotImplemented"
+    yield "a setting not offered", r.head("PUT", "/bad", query=[("replication", "")], headers={"content-length": "0"}), (501,), "NotImplemented"
     yield "max-keys below 0", r.head("GET", "/bad", query=[("max-keys", "-1")]), (400,), "InvalidArgument"
     yield "forged continuation token", r.head("GET", "/bad", query=[("list-type", "2"), ("continuation-token", "AAAA")]), (400,), None
     yield "no such key", r.head("GET", "/bad/nothing"), (404,), "NoSuchKey"
