@@ -310,4 +310,5 @@ void sim_medium_power_on(struct sim_medium *m)
 {
     dol_assert_magic(m, SIM_MEDIUM_MAGIC);
     m->crashed = false;
+    m->lose_next = m->fail_next = m->misdirect_next = false; /* of writes that never came */
 }

@@ -27,7 +27,8 @@ DOL_MUST_CHECK enum dol_err drive_sim_open(struct sim_medium *m, struct drive **
  * fiber. */
 void sim_media_crash(struct sim_medium **media, unsigned count, struct runtime *rt);
 
-/* Ends the crash: drives may be opened again, by the next runtime. */
+/* Ends the crash: drives may be opened again, by the next runtime. Faults armed for a write that never came are
+ * forgotten. */
 void sim_medium_power_on(struct sim_medium *m);
 
 /* Counts write operations started on all media; sim crash points are "before / during the n-th write". */

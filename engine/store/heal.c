@@ -308,10 +308,20 @@ void heal_stop(struct store *s)
 
 enum dol_err heal_run(struct store *s)
 {
-    if (s->heal == NULL)
+    struct heal *h = s->heal;
+    if (h == NULL)
         return DOL_EREADONLY;
     dol_assert(loop_index() == 0);
-    return heal_all(s->heal);
+    while (h->running && !h->stopping) /* there is one healer at a time */
+        fiber_sleep(HEAL_SETTLE_NS);
+    if (h->stopping)
+        return DOL_ESTOPPED;
+    h->running = true;
+    enum dol_err err = heal_all(h);
+    h->running = false;
+    if (h->waiter != NULL)
+        fiber_wake(h->waiter);
+    return err;
 }
 
 void heal_counts_get(struct store *s, struct heal_counts *out)
