@@ -222,6 +222,7 @@ def case_stopped(appliance, objects, _):
     assert dolmen(appliance, "scrub", "start", "--bandwidth", "1M").returncode == 0
     again = dolmen(appliance, "scrub", "start")
     assert again.returncode == 1 and "a scrub is under way" in again.stderr, again
+    wait_until(lambda: status(appliance)["now"]["bytes_done"] > 0 and "to go\n" in dolmen(appliance, "scrub", "status").stdout, 30, "the first window")
     running = dolmen(appliance, "scrub", "status").stdout
     assert " scrub: running since " in running and "to go\n" in running, running
     stopped = dolmen(appliance, "scrub", "stop")
