@@ -12,7 +12,6 @@ GRAVES = "engine/index/graves.c"
 JUDGE = "engine/slab/judge.c"
 OBJECT_META = "engine/store/object_meta.c"
 OPENER = "engine/chunk/opener.c"
-PINS = "engine/store/pins.c"
 READ = "engine/slab/read.c"
 RECOVER = "engine/slab/recover.c"
 REPLAY = "engine/slab/replay.c"
@@ -54,7 +53,7 @@ static void group_finish(struct append_group *g, enum dol_err err);"""),
           (SLAB, "        err = ops[i].err;\n    }\n    return err;",
            "        err = ++failed > slab->m || ops[i].err == DOL_ESTOPPED ? ops[i].err : err;\n    }\n    return err;"),
           (SLAB, "    join_wait(&join);\n    for (unsigned i = 0; i < members; i++) {\n        if (ops[i].err == DOL_OK)\n            continue;\n        struct pool_drive",
-           "    join_wait(&join);\n    unsigned failed = 0;\n    for (unsigned i = 0; i < members; i++) {\n        if (ops[i].err == DOL_OK)\n            continue;\n        struct pool_drive")),
+           "    join_wait(&join);\n    unsigned failed = 0;\n    for (unsigned i = 0; i < members; i++) {\n        if (ops[i].err == DOL_OK)\n            continue;\n        struct pool_drive"), bound=600),
     # The records of a row that could not be written are not carried over, and yet acknowledged.
     plant("row-not-carried-over", (APPEND, "        err = carry_over(a, err);", "        err = err == DOL_ESTOPPED ? err : DOL_OK;")),
     # Recovery ends a slab at the first row with a bad unit header.
@@ -68,9 +67,6 @@ static void group_finish(struct append_group *g, enum dol_err err);"""),
     plant("torn-row-good",
           (JUDGE, "    if (row.good < s->slab->k) {", "    if (row.good == 0) {"),
           ),
-    # A last row that is short of units is left as it is.
-    plant("short-row-left",
-          (JUDGE, "    } else if (row.good < members && !pool_is_read_only(pool)) {", "    } else if (false) {")),
     # A valid, short last row is dropped.
     plant("short-row-dropped",
           (JUDGE, "    if (row.good < s->slab->k) {", "    if (row.good < members) {")),
@@ -123,9 +119,6 @@ static void group_finish(struct append_group *g, enum dol_err err);"""),
     plant("header-left",
           (FREE, "        memset(buffers[i], 0, err == DOL_OK ? SECTOR_BYTES : EXTENT_HEADER_BYTES);",
            "        if (i > 0)\n            memset(buffers[i], 0, err == DOL_OK ? SECTOR_BYTES : EXTENT_HEADER_BYTES);")),
-    # A chunk that is being reclaimed is a hit.
-    plant("hit-on-dying",
-          (PINS, "    bool alive = lsn_compare(dead_since, p->dying) > 0;", "    bool alive = true;")),
     # The condition is looked at before the gate only.
     plant("condition-outside-gate",
           (VERSION, "    err = condition_check(c->condition, found);\n    if (err == DOL_OK)\n        err = lock_check",
