@@ -504,6 +504,49 @@ void pool_slab_each(struct pool *pool, pool_slab_fn *fn, void *arg)
     }
 }
 
+struct slab_ids {
+    pool_slab_wanted_fn *wanted;
+    const void *arg;
+    uint64_t *ids;
+    size_t count, capacity;
+    bool failed;
+};
+
+static void collect_id(void *arg, struct slab *slab)
+{
+    struct slab_ids *all = arg;
+    if (all->wanted != NULL && !all->wanted(all->arg, slab))
+        return;
+    if (all->count == all->capacity) {
+        size_t capacity = all->capacity ? all->capacity * 2 : 256;
+        uint64_t *grown = realloc(all->ids, capacity * sizeof *grown);
+        all->failed = all->failed || grown == NULL;
+        if (grown == NULL)
+            return;
+        all->ids = grown;
+        all->capacity = capacity;
+    }
+    all->ids[all->count++] = slab->id;
+}
+
+static int by_id(const void *pa, const void *pb)
+{
+    uint64_t a = *(const uint64_t *)pa, b = *(const uint64_t *)pb;
+    return a < b ? -1 : a > b;
+}
+
+enum dol_err pool_slab_ids(struct pool *pool, pool_slab_wanted_fn *wanted, const void *arg, uint64_t **ids,
+                           size_t *count)
+{
+    struct slab_ids all = {.wanted = wanted, .arg = arg};
+    pool_slab_each(pool, collect_id, &all);
+    if (all.count > 0)
+        qsort(all.ids, all.count, sizeof *all.ids, by_id);
+    *ids = all.ids;
+    *count = all.count;
+    return all.failed ? DOL_ENOMEM : DOL_OK;
+}
+
 void pool_count_free(struct pool *pool)
 {
     /* the largest s such that s slabs of k + m extents on distinct drives fit: sum(min(free, s)) >= s * (k + m) */

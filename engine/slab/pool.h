@@ -155,6 +155,13 @@ void pool_slab_remove(struct pool *pool, struct slab *slab);
  * come or go meanwhile may be missed. */
 typedef void pool_slab_fn(void *arg, struct slab *slab);
 void pool_slab_each(struct pool *pool, pool_slab_fn *fn, void *arg);
+/*
+ * Ids of slabs in order, for those who await between one slab and the next and pin each. wanted: which ones, with the
+ * lock held; NULL: all. *ids is the caller's to free, also after ENOMEM.
+ */
+typedef bool pool_slab_wanted_fn(const void *arg, const struct slab *slab);
+DOL_MUST_CHECK enum dol_err pool_slab_ids(struct pool *pool, pool_slab_wanted_fn *wanted, const void *arg,
+                                          uint64_t **ids, size_t *count);
 
 /* Recounts how many more slabs could be opened, after extents were taken or given back or a drive left. Lock held. */
 void pool_count_free(struct pool *pool);

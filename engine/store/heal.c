@@ -133,35 +133,15 @@ static enum dol_err census_slab(struct heal *h, struct slab *slab, unsigned driv
 
 /* ---- one drive ---- */
 
-struct slab_ids {
+struct slabs_of {
     const struct pool *pool;
     unsigned drive;
-    uint64_t *ids;
-    size_t count, capacity;
-    bool failed;
 };
 
-static void collect_id(void *arg, struct slab *slab)
+static bool is_to_be_healed(const void *arg, const struct slab *slab)
 {
-    struct slab_ids *all = arg;
-    if (!slab_wants_heal(all->pool, slab, all->drive) || slab->rows == 0)
-        return;
-    if (all->count == all->capacity) {
-        size_t capacity = all->capacity ? all->capacity * 2 : 256;
-        uint64_t *grown = realloc(all->ids, capacity * sizeof *grown);
-        all->failed = all->failed || grown == NULL;
-        if (grown == NULL)
-            return;
-        all->ids = grown;
-        all->capacity = capacity;
-    }
-    all->ids[all->count++] = slab->id;
-}
-
-static int by_id(const void *pa, const void *pb)
-{
-    uint64_t a = *(const uint64_t *)pa, b = *(const uint64_t *)pb;
-    return a < b ? -1 : a > b;
+    const struct slabs_of *of = arg;
+    return slab->rows > 0 && slab_wants_heal(of->pool, slab, of->drive);
 }
 
 /* An open slab with a member that left gets its verdict with the next row of its loop, or when that is idle. */
@@ -184,21 +164,20 @@ typedef enum dol_err slab_step_fn(struct heal *h, struct slab *slab, unsigned dr
 
 static enum dol_err each_slab(struct heal *h, unsigned drive, slab_step_fn *fn, struct walk_result *out)
 {
-    struct slab_ids all = {.pool = h->store->pool, .drive = drive};
+    const struct slabs_of of = {h->store->pool, drive};
+    uint64_t *ids;
+    size_t count;
     memset(out, 0, sizeof *out);
-    pool_slab_each(h->store->pool, collect_id, &all);
-    enum dol_err err = all.failed ? DOL_ENOMEM : DOL_OK;
-    if (all.count > 0)
-        qsort(all.ids, all.count, sizeof *all.ids, by_id);
+    enum dol_err err = pool_slab_ids(h->store->pool, is_to_be_healed, &of, &ids, &count);
     pthread_mutex_lock(&h->lock);
-    h->counts.slabs = all.count;
+    h->counts.slabs = count;
     h->counts.slabs_done = 0;
     h->counts.census = fn == census_slab;
     pthread_mutex_unlock(&h->lock);
-    for (size_t i = 0; i < all.count && err == DOL_OK; i++) {
+    for (size_t i = 0; i < count && err == DOL_OK; i++) {
         struct slab *slab = NULL;
         uint64_t before = out->bad;
-        err = has_to_stop(h) ? DOL_ESTOPPED : pin_when_closed(h, all.ids[i], &slab);
+        err = has_to_stop(h) ? DOL_ESTOPPED : pin_when_closed(h, ids[i], &slab);
         if (slab == NULL)
             continue;
         err = fn(h, slab, drive, out);
@@ -208,7 +187,7 @@ static enum dol_err each_slab(struct heal *h, unsigned drive, slab_step_fn *fn, 
         h->counts.units_written += out->bad - before;
         pthread_mutex_unlock(&h->lock);
     }
-    free(all.ids);
+    free(ids);
     return err;
 }
 

@@ -241,56 +241,35 @@ static enum dol_err scrub_slab(struct scrub *scrub, uint64_t id, struct record_c
 
 /* ---- a pass ---- */
 
-struct slab_ids {
+/* The slabs of a pass, as walkers take them. */
+struct walk {
+    struct scrub *scrub;
     uint64_t *ids;
-    size_t count, capacity;
-    bool failed;
+    size_t count, next;
+    struct join walkers;
+    enum dol_err err; /* the first one; ends the walk */
 };
 
-static void collect_id(void *arg, struct slab *slab)
-{
-    struct slab_ids *all = arg;
-    if (all->count == all->capacity) {
-        size_t capacity = all->capacity ? all->capacity * 2 : 256;
-        uint64_t *grown = realloc(all->ids, capacity * sizeof *grown);
-        all->failed = all->failed || grown == NULL;
-        if (grown == NULL)
-            return;
-        all->ids = grown;
-        all->capacity = capacity;
-    }
-    all->ids[all->count++] = slab->id;
-}
-
-static int by_id(const void *pa, const void *pb)
-{
-    uint64_t a = *(const uint64_t *)pa, b = *(const uint64_t *)pb;
-    return a < b ? -1 : a > b;
-}
-
-static enum dol_err collect(struct scrub *scrub, struct slab_ids *all)
+static enum dol_err collect(struct scrub *scrub, struct walk *walk)
 {
     struct pool *pool = scrub->store->pool;
     uint64_t bytes = 0;
-    enum dol_err err = DOL_OK;
-    pool_slab_each(pool, collect_id, all);
-    if (all->failed)
-        return DOL_ENOMEM;
-    if (all->count > 0)
-        qsort(all->ids, all->count, sizeof *all->ids, by_id);
-    for (size_t i = 0; i < all->count && (err == DOL_OK || err == DOL_ENOTFOUND); i++) {
+    enum dol_err err = pool_slab_ids(pool, NULL, NULL, &walk->ids, &walk->count);
+    if (err != DOL_OK)
+        return err;
+    for (size_t i = 0; i < walk->count && (err == DOL_OK || err == DOL_ENOTFOUND); i++) {
         struct index_slab known;
-        struct slab *slab = pool_slab_pin(pool, all->ids[i]);
+        struct slab *slab = pool_slab_pin(pool, walk->ids[i]);
         if (slab == NULL)
             continue;
-        err = applied_rows(scrub, all->ids[i], &known);
+        err = applied_rows(scrub, walk->ids[i], &known);
         if (err == DOL_OK)
             bytes += (known.end_block - EXTENT_HEADER_BYTES / FORMAT_BLOCK_BYTES) * FORMAT_BLOCK_BYTES *
                      (unsigned)(slab->k + slab->m);
         pool_slab_unpin(pool, slab);
     }
     pthread_mutex_lock(&scrub->lock);
-    scrub->status.now.slabs = all->count;
+    scrub->status.now.slabs = walk->count;
     scrub->status.now.bytes = bytes;
     pthread_mutex_unlock(&scrub->lock);
     return err == DOL_ENOTFOUND ? DOL_OK : err;
@@ -315,22 +294,13 @@ static enum dol_err audit(struct scrub *scrub)
     return err == DOL_EBUSY || err == DOL_ECORRUPT ? DOL_OK : err;
 }
 
-/* The slabs of a pass, as walkers take them. */
-struct walk {
-    struct scrub *scrub;
-    struct slab_ids all;
-    size_t next;
-    struct join walkers;
-    enum dol_err err; /* the first one; ends the walk */
-};
-
 static void walker_main(void *arg)
 {
     struct walk *walk = arg;
     struct scrub *scrub = walk->scrub;
     struct record_check check = {.store = scrub->store};
-    while (walk->err == DOL_OK && walk->next < walk->all.count) {
-        uint64_t id = walk->all.ids[walk->next++];
+    while (walk->err == DOL_OK && walk->next < walk->count) {
+        uint64_t id = walk->ids[walk->next++];
         enum dol_err err = atomic_load(&scrub->stopping) ? DOL_ESTOPPED : scrub_slab(scrub, id, &check);
         pthread_mutex_lock(&scrub->lock);
         scrub->status.now.slabs_done += err == DOL_OK;
@@ -346,7 +316,7 @@ static void walker_main(void *arg)
 static void walk_slabs(struct walk *walk)
 {
     join_init(&walk->walkers);
-    for (unsigned i = 0; i < SCRUB_WALKERS && i < walk->all.count; i++) {
+    for (unsigned i = 0; i < SCRUB_WALKERS && i < walk->count; i++) {
         join_add(&walk->walkers);
         if (fiber_spawn(walker_main, walk, "scrub-walker") != DOL_OK)
             walker_main(walk);
@@ -357,14 +327,14 @@ static void walk_slabs(struct walk *walk)
 static enum dol_err pass(struct scrub *scrub)
 {
     struct walk walk = {.scrub = scrub};
-    enum dol_err err = collect(scrub, &walk.all);
+    enum dol_err err = collect(scrub, &walk);
     if (err == DOL_OK) {
         walk_slabs(&walk);
         err = walk.err;
     }
     if (err == DOL_OK)
         err = audit(scrub);
-    free(walk.all.ids);
+    free(walk.ids);
     return err;
 }
 
