@@ -35,10 +35,12 @@ enum cli_exit cli_wrong(const char *format, ...) __attribute__((format(printf, 1
  * wrong one has been explained, and *result tells.
  */
 bool cli_pool_option(struct options *o, const struct option_item *item, enum cli_exit *result);
-/* Options only, words are wrong: take() gets each. flags: those without a value, NULL at their end. What take() returns
- * but CLI_OK ends it. */
+/* take() gets each option, take_word() what is none; NULL: words are wrong. flags: options without a value, NULL at
+ * their end. What either returns but CLI_OK ends it. */
 typedef enum cli_exit cli_take_fn(void *arg, const struct option_item *item);
-enum cli_exit cli_parse(int argc, char **argv, const char *const *flags, cli_take_fn *take, void *arg);
+typedef enum cli_exit cli_take_word_fn(void *arg, const char *word);
+enum cli_exit cli_parse(int argc, char **argv, const char *const *flags, cli_take_fn *take, cli_take_word_fn *take_word,
+                        void *arg);
 /* At the end of the options: CLI_USAGE, explained, unless exactly one was given. */
 enum cli_exit cli_pool_check(const struct options *o);
 /* DIR or FILE, and the option that said so. */

@@ -123,7 +123,8 @@ bool cli_pool_option(struct options *o, const struct option_item *item, enum cli
     return true;
 }
 
-enum cli_exit cli_parse(int argc, char **argv, const char *const *flags, cli_take_fn *take, void *arg)
+enum cli_exit cli_parse(int argc, char **argv, const char *const *flags, cli_take_fn *take, cli_take_word_fn *take_word,
+                        void *arg)
 {
     struct option_cursor cursor = {.argc = argc, .argv = argv};
     struct option_item item;
@@ -133,7 +134,10 @@ enum cli_exit cli_parse(int argc, char **argv, const char *const *flags, cli_tak
         case OPTION_END:
             return CLI_OK;
         case OPTION_WORD:
-            return cli_wrong("'%s' is not an option.", item.value);
+            if (take_word == NULL)
+                return cli_wrong("'%s' is not an option.", item.value);
+            result = take_word(arg, item.value);
+            break;
         case OPTION_NO_VALUE:
             return cli_wrong("--%s: the value is missing, or there is one where none belongs.", item.name);
         case OPTION_NAMED:

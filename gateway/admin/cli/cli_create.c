@@ -105,7 +105,7 @@ static enum cli_exit check(struct create *c)
 static enum cli_exit parse(struct create *c, int argc, char **argv)
 {
     static const char *const flags[] = {"no-encryption", "force", NULL};
-    enum cli_exit result = cli_parse(argc, argv, flags, set_option, c);
+    enum cli_exit result = cli_parse(argc, argv, flags, set_option, NULL, c);
     return result == CLI_OK ? check(c) : result;
 }
 

@@ -66,8 +66,9 @@ bool cli_iam_is_verb(int argc, char **argv)
 
 /* ---- the command line ---- */
 
-static enum cli_exit take_option(struct request *r, const struct option_item *item)
+static enum cli_exit take_option(void *arg, const struct option_item *item)
 {
+    struct request *r = arg;
     enum cli_exit result = CLI_OK;
     bool known = false;
     for (unsigned i = 0; i < 3 && r->verb->options[i] != NULL; i++)
@@ -104,29 +105,20 @@ static enum cli_exit check(const struct request *r)
     return cli_pool_check(&r->options);
 }
 
+static enum cli_exit take_word(void *arg, const char *word)
+{
+    struct request *r = arg;
+    if (r->word_count == WORDS_MAX)
+        return cli_wrong("'%s': too many words.", word);
+    r->words[r->word_count++] = word;
+    return CLI_OK;
+}
+
 static enum cli_exit parse(struct request *r, int argc, char **argv)
 {
     static const char *const flags[] = {"json", "no-policy", NULL};
-    struct option_cursor cursor = {.argc = argc, .argv = argv};
-    struct option_item item;
-    enum cli_exit result = CLI_OK;
-    while (result == CLI_OK) {
-        switch (option_next(&cursor, flags, &item)) {
-        case OPTION_END:
-            return check(r);
-        case OPTION_WORD:
-            if (r->word_count == WORDS_MAX)
-                return cli_wrong("'%s': too many words.", item.value);
-            r->words[r->word_count++] = item.value;
-            break;
-        case OPTION_NO_VALUE:
-            return cli_wrong("--%s: the value is missing, or there is one where none belongs.", item.name);
-        case OPTION_NAMED:
-            result = take_option(r, &item);
-            break;
-        }
-    }
-    return result;
+    enum cli_exit result = cli_parse(argc, argv, flags, take_option, take_word, r);
+    return result == CLI_OK ? check(r) : result;
 }
 
 /* ---- asking ---- */

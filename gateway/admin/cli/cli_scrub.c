@@ -39,7 +39,7 @@ static enum cli_exit take_option(void *arg, const struct option_item *item)
 static enum cli_exit parse(struct request *r, int argc, char **argv)
 {
     static const char *const flags[] = {"json", NULL};
-    enum cli_exit result = cli_parse(argc, argv, flags, take_option, r);
+    enum cli_exit result = cli_parse(argc, argv, flags, take_option, NULL, r);
     return result == CLI_OK ? cli_pool_check(&r->options) : result;
 }
 
