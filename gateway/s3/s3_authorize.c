@@ -23,17 +23,16 @@ void s3_access_fini(struct s3_request *rq)
     iam_release(rq->config->iam, &rq->identity);
 }
 
-/* Is public access restricted there? */
-static enum s3_error access_load_block(struct s3_request *rq, struct bytes bucket, bool *restricted)
+enum s3_error s3_public_access_blocks(struct s3_request *rq, struct bytes bucket, const char *setting, bool *out)
 {
     struct bytes document;
     void *memory;
     enum dol_err err = store_bucket_get_document(rq->config->store, bucket, s3_bytes_of(S3_PUBLIC_ACCESS_DOCUMENT),
                                                  &document, &memory);
     struct xml_node *root;
-    *restricted = false;
+    *out = false;
     if (err == DOL_OK && (err = xml_parse_tree(document, &xml_limits_small, rq->arena, &root)) == DOL_OK)
-        *restricted = xml_child_is_true(root, "RestrictPublicBuckets");
+        *out = xml_child_is_true(root, setting);
     free(memory);
     return err == DOL_ENOTFOUND ? S3_ERR_NONE : s3_error_of(err);
 }
@@ -56,7 +55,8 @@ static enum s3_error access_load_policy(struct s3_request *rq, struct bytes buck
                   why.text);
         return rq->identity.is_root ? S3_ERR_NONE : S3_ERR_ACCESS_DENIED;
     }
-    return err == DOL_OK ? access_load_block(rq, bucket, &a->restricted) : s3_error_of(err);
+    return err == DOL_OK ? s3_public_access_blocks(rq, bucket, "RestrictPublicBuckets", &a->restricted)
+                         : s3_error_of(err);
 }
 
 static enum s3_error access_load(struct s3_request *rq, struct bytes bucket, struct s3_access *a)

@@ -32,6 +32,10 @@ enum s3_error s3_authorize_absence(struct s3_request *rq, enum s3_error error);
 /* [await] May the signer know of this bucket? */
 bool s3_authorize_listing(struct s3_request *rq, const struct bucket_info *bucket);
 
+/* What the bucket's public access block says of one of its settings, by its name in the document. */
+DOL_MUST_CHECK enum s3_error s3_public_access_blocks(struct s3_request *rq, struct bytes bucket, const char *setting,
+                                                     bool *out);
+
 /* Forgets what was kept of buckets; at the end of the request. */
 void s3_access_fini(struct s3_request *rq);
 

@@ -4,7 +4,6 @@
 #include "s3_authorize.h"
 #include "s3_body.h"
 #include "s3_reply.h"
-#include "xml_shape.h"
 
 #include <stdlib.h>
 
@@ -38,20 +37,11 @@ static bool principal_is_there(void *arg, struct bytes principal)
 
 static enum s3_error policy_check_public(struct s3_request *rq, const struct policy *policy)
 {
-    struct bytes document;
-    void *memory;
-    struct xml_node *root;
-    bool blocked = false;
+    bool blocked;
     if (!policy_is_public(policy))
         return S3_ERR_NONE;
-    enum dol_err err = store_bucket_get_document(rq->config->store, rq->bucket, s3_bytes_of(S3_PUBLIC_ACCESS_DOCUMENT),
-                                                 &document, &memory);
-    if (err == DOL_OK && (err = xml_parse_tree(document, &xml_limits_small, rq->arena, &root)) == DOL_OK)
-        blocked = xml_child_is_true(root, "BlockPublicPolicy");
-    free(memory);
-    if (err != DOL_OK && err != DOL_ENOTFOUND)
-        return s3_error_of(err);
-    return blocked ? S3_ERR_ACCESS_DENIED : S3_ERR_NONE;
+    enum s3_error error = s3_public_access_blocks(rq, rq->bucket, "BlockPublicPolicy", &blocked);
+    return error == S3_ERR_NONE && blocked ? S3_ERR_ACCESS_DENIED : error;
 }
 
 static enum s3_error policy_check(struct s3_request *rq, struct bytes document)
