@@ -60,19 +60,35 @@ def fill(s3, chance):
     return objects
 
 
-class Cases:
-    def __init__(self, build, appliance, seed):
+class FilledPool:
+    """A pool with what fill() puts there, whose server is stopped."""
+
+    def __init__(self, build, appliance, seed, fill):
         self.build, self.appliance, self.chance = os.path.realpath(build), appliance, random.Random(seed)
         self.fsck = Fsck(build)
         self.dev = appliance.folder
         self.index = os.path.join(self.dev, "index")
         self.data = os.path.join(self.index, "data.mdb")
-        self.good = os.path.join(appliance.work, "good")
         appliance.start()
         s3 = S3(appliance)
         self.objects = fill(s3, self.chance)
         s3.close()
         appliance.stop()
+
+    def serve_all(self):
+        """The server has everything, and goes on running."""
+        self.appliance.start()
+        s3 = S3(self.appliance)
+        assert set(s3.list("scans")) == set(self.objects)
+        for key, data in self.objects.items():
+            assert s3.get("scans", key) == data, f"{key}: wrong bytes"
+        s3.close()
+
+
+class Cases(FilledPool):
+    def __init__(self, build, appliance, seed):
+        super().__init__(build, appliance, seed, fill)
+        self.good = os.path.join(appliance.work, "good")
         shutil.copytree(self.index, self.good)
 
     def restore(self):
@@ -103,12 +119,7 @@ class Cases:
 
     def serves(self):
         """The server has everything, and the index it leaves is right."""
-        self.appliance.start()
-        s3 = S3(self.appliance)
-        assert set(s3.list("scans")) == set(self.objects)
-        for key, data in self.objects.items():
-            assert s3.get("scans", key) == data, f"{key}: wrong bytes"
-        s3.close()
+        self.serve_all()
         self.appliance.stop()
         self.is_clean()
 

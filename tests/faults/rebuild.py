@@ -8,7 +8,6 @@ import argparse
 import os
 import random
 import re
-import shutil
 import subprocess
 import sys
 
@@ -16,7 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import fsck_index  # noqa: E402
 import scrub  # noqa: E402
 from appliance import Appliance, overwrite_with_garbage, wait_until  # noqa: E402
-from fsck import CLEAN, CORRECTED, EXTENTS_OFFSET, LEFT, OPERATION, USAGE, Fsck, digests  # noqa: E402
+from fsck import CLEAN, CORRECTED, EXTENTS_OFFSET, LEFT, OPERATION, USAGE, digests  # noqa: E402
 from load import Load  # noqa: E402
 from s3 import S3, expect  # noqa: E402
 
@@ -50,19 +49,7 @@ def fill(s3, chance):
     return objects
 
 
-class Cases:
-    def __init__(self, build, appliance, seed):
-        self.build, self.appliance, self.chance = os.path.realpath(build), appliance, random.Random(seed)
-        self.fsck = Fsck(build)
-        self.dev = appliance.folder
-        self.index = os.path.join(self.dev, "index")
-        self.data = os.path.join(self.index, "data.mdb")
-        appliance.start()
-        s3 = S3(appliance)
-        self.objects = fill(s3, self.chance)
-        s3.close()
-        appliance.stop()
-
+class Cases(fsck_index.FilledPool):
     def dump(self):
         """
         Table -> its entries. Left out is what the drives don't tell: the number of commits; slabs without a row, of which the index says nothing; since
@@ -89,12 +76,7 @@ class Cases:
     def serves(self, fresh=False):
         """The server takes the index as it is, has everything; by it each record of the log is needed or void, and its audit finds nothing."""
         before = len(self.appliance.log()) if os.path.exists(self.appliance.log_path) else 0
-        self.appliance.start()
-        s3 = S3(self.appliance)
-        assert set(s3.list("scans")) == set(self.objects)
-        for key, data in self.objects.items():
-            assert s3.get("scans", key) == data, f"{key}: wrong bytes"
-        s3.close()
+        self.serve_all()
         scrub.expect_clean(scrub.scrub(self.appliance))
         self.appliance.stop()
         said = self.appliance.log()[before:]
@@ -196,7 +178,7 @@ def main():
     args = parser.parse_args()
     print(f"seed {args.seed}")
     with Appliance(args.build, drive_size="256M") as appliance:
-        cases = Cases(args.build, appliance, args.seed)
+        cases = Cases(args.build, appliance, args.seed, fill)
         for case in (cases.is_the_servers, cases.damaged, cases.crashed, cases.moved, cases.in_use, cases.evidence_stays):
             case()
             print(f"{case.__name__}: right", flush=True)
